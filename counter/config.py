@@ -1,0 +1,117 @@
+"""What an operator can set: one frozen object, read once from the environment (`COUNTER_*`)."""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from counter.errors import ConfigError
+
+PREFIX = "COUNTER_"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Settings(BaseSettings):
+    """The whole configuration; `docs/configuration.md` is made from these descriptions."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="Address that the public listener binds.")
+    port: int = Field(8080, ge=0, le=65535, description="Port of the public listener; 0 takes a free one.")
+    admin_host: str = Field("127.0.0.1", description="Address that the admin listener binds.")
+    admin_port: int = Field(8081, ge=0, le=65535, description="Port of the admin listener.")
+    redis_url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        description="Redis or Valkey, 7.0 or newer, with AOF on and `maxmemory-policy noeviction`.",
+    )
+    database_url: SecretStr = Field(
+        SecretStr("postgresql://counter@127.0.0.1:5432/counter"),
+        description="Postgres, 14 or newer.",
+    )
+    data_dir: Path = Field(Path("var"), description="Folder of the embedded engines (`counter up`).")
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+        (), description="CIDRs of the proxies whose forwarding headers are believed, comma separated."
+    )
+    lanes: int = Field(1, ge=1, le=256, description="Partitions of the hot data; more than 1 for a cluster.")
+    redis_timeout_seconds: float = Field(2.0, gt=0, description="How long one call to Redis may take.")
+    record_timeout_seconds: float = Field(
+        5.0, gt=0, description="How long a hit is retried before it is refused with 503."
+    )
+    batch_hits: int = Field(1000, ge=1, le=2000, description="Hits that one batch may carry.")
+    waiting_hits: int = Field(50_000, ge=1, description="Hits that one worker holds before it answers 503.")
+    rollup_seconds: float = Field(10.0, gt=0, description="Time between two rollups.")
+    sites_seconds: float = Field(
+        15.0, gt=0, description="Time between two readings of the site table, beside the notifications."
+    )
+    snapshot_milliseconds: int = Field(1000, ge=0, le=10_000, description="Age of a cached widget answer.")
+    online_series: int = Field(50, ge=0, description="Sites that get a series of their own in the metrics.")
+    demo: bool = Field(default=False, description="Serve the demo portal page at `/`.")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip())
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - only the environment counts
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - `_FileSource` instead
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take arguments first, then `COUNTER_X`, then what the file named by `COUNTER_X_FILE` holds."""
+        return init_settings, env_settings, _FileSource(settings_cls)
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """Read the environment.
+
+        Raises:
+            ConfigError: a value is missing or wrong; one line for each, naming the variable.
+        """
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            lines = (f"{_variable(item['loc'])}: {item['msg']}" for item in error.errors())
+            raise ConfigError("; ".join(lines)) from error
+
+
+class _FileSource(PydanticBaseSettingsSource):
+    """Reads `COUNTER_X_FILE`, as container secrets are handed over."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        if path is None:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except OSError as error:
+            raise ConfigError(f"{PREFIX}{field_name.upper()}_FILE: {error}") from error
+
+    def __call__(self) -> dict[str, Any]:
+        values = {name: self.get_field_value(None, name)[0] for name in self.settings_cls.model_fields}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    return PREFIX + "_".join(str(part) for part in location).upper()
+
+
+def describe(settings: type[Settings] = Settings) -> str:
+    """Return the table of all settings in Markdown, as it stands in `docs/configuration.md`."""
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    fields: Mapping[str, Any] = settings.model_fields
+    for name, field in fields.items():
+        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+        rows.append(f"| `{PREFIX}{name.upper()}` | `{shown or ' '}` | {field.description} |")
+    return "\n".join(rows) + "\n"

@@ -1,0 +1,97 @@
+"""Every Prometheus metric, by the room that feeds it."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_BATCH_HITS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
+_ROLLUP_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class RecorderMetrics:
+    """The way of hits into Redis."""
+
+    def __init__(self, registry: CollectorRegistry, redis_errors: Counter) -> None:
+        self.redis_errors = redis_errors
+        self.batch_hits = Histogram(
+            "counter_batch_hits", "Hits that went to Redis together.", buckets=_BATCH_HITS, registry=registry
+        )
+        self.batch_seconds = Histogram(
+            "counter_batch_seconds",
+            "Time until Redis acknowledged a batch, repetitions included.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
+
+class RollupMetrics:
+    """The way from Redis into Postgres."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.seconds = Histogram(
+            "counter_rollup_seconds", "Time of one rollup.", buckets=_ROLLUP_SECONDS, registry=registry
+        )
+        self.rows = Counter("counter_rollup_rows", "Rows written to Postgres.", ["table"], registry=registry)
+        self.failures = Counter("counter_rollup_failures", "Rollups that did not finish.", registry=registry)
+        self.last_success = Gauge(
+            "counter_rollup_last_success_timestamp_seconds",
+            "When this process last finished a rollup; 0 if it never did.",
+            registry=registry,
+        )
+        self.leader = Gauge("counter_rollup_leader", "1 if this process does the rollups.", registry=registry)
+        self.dirty = Gauge(
+            "counter_rollup_dirty_buckets", "Buckets that waited for the last rollup.", registry=registry
+        )
+        self.postgres_errors = Counter(
+            "counter_postgres_errors", "Calls to Postgres that failed.", ["operation"], registry=registry
+        )
+
+
+class HttpMetrics:
+    """What was asked and answered."""
+
+    def __init__(self, registry: CollectorRegistry, redis_errors: Counter) -> None:
+        self.redis_errors = redis_errors
+        self.hits = Counter("counter_hits", "Beacons by what became of them.", ["result"], registry=registry)
+        self.request_seconds = Histogram(
+            "counter_request_seconds",
+            "Time to answer a request.",
+            ["route", "status"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.snapshots = Counter(
+            "counter_snapshots",
+            "Answers with numbers by where they came from.",
+            ["source"],
+            registry=registry,
+        )
+        self.online = Gauge(
+            "counter_site_online_visitors",
+            "Visitors online, of the sites that have most.",
+            ["site"],
+            registry=registry,
+        )
+        self.online_all = Gauge(
+            "counter_online_visitors", "Visitors online, summed over all sites.", registry=registry
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """All metrics of one process."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    recorder: RecorderMetrics = field(init=False)
+    rollup: RollupMetrics = field(init=False)
+    http: HttpMetrics = field(init=False)
+
+    def __post_init__(self) -> None:
+        redis_errors = Counter(
+            "counter_redis_errors", "Calls to Redis that failed.", ["operation"], registry=self.registry
+        )
+        object.__setattr__(self, "recorder", RecorderMetrics(self.registry, redis_errors))
+        object.__setattr__(self, "rollup", RollupMetrics(self.registry))
+        object.__setattr__(self, "http", HttpMetrics(self.registry, redis_errors))
