@@ -1,0 +1,126 @@
+"""Postgres: the pool, the migrations, and the SQL files, which are one for each query."""
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from functools import lru_cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import asyncpg
+
+from counter.errors import AggregatesUnavailableError
+
+CONNECT_SECONDS: Final = 5
+COMMAND_SECONDS: Final = 60
+POOL_CONNECTIONS: Final = 8
+MIGRATION_LOCK: Final = 0x636F756E746572  # "counter"
+
+if TYPE_CHECKING:  # the driver's classes are generic for the type checker alone
+    Connection: TypeAlias = (
+        asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    )
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+    Pool = asyncpg.Pool
+
+
+@asynccontextmanager
+async def open_pool(url: str) -> AsyncGenerator[Pool]:
+    """Yield a pool; it connects when it is first used, so Postgres may come later."""
+    pool = asyncpg.create_pool(
+        url,
+        min_size=0,
+        max_size=POOL_CONNECTIONS,
+        timeout=CONNECT_SECONDS,
+        command_timeout=COMMAND_SECONDS,
+        server_settings={"application_name": "counter"},
+    )
+    with translated():
+        await pool
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def acquired(pool: Pool) -> AsyncGenerator[Connection]:
+    """Yield a connection of the pool, or fail in bounded time.
+
+    Raises:
+        AggregatesUnavailableError: none could be had, or Postgres failed within.
+    """
+    with translated():
+        async with pool.acquire(timeout=CONNECT_SECONDS) as connection:
+            yield connection
+
+
+@asynccontextmanager
+async def connected(url: str, name: str = "counter") -> AsyncGenerator[Connection]:
+    """Yield a connection of one's own.
+
+    Raises:
+        AggregatesUnavailableError: it could not be had, or Postgres failed within.
+    """
+    with translated():
+        connection = await asyncpg.connect(
+            url,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            server_settings={"application_name": name},
+        )
+        try:
+            yield connection
+        finally:
+            await connection.close(timeout=CONNECT_SECONDS)
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Turn the driver's errors into the counter's own."""
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise AggregatesUnavailableError(f"Postgres: {type(error).__name__}: {error}") from error
+
+
+async def migrate(url: str) -> list[str]:
+    """Apply the migrations that the database lacks and return their names; many may call at once.
+
+    Raises:
+        AggregatesUnavailableError: Postgres does not answer, or a migration failed and was rolled back.
+    """
+    async with connected(url, "counter migrate") as connection, connection.transaction():
+        return await _migrate(connection)
+
+
+@lru_cache
+def read_query(name: str) -> str:
+    """Return the text of `sql/queries/NAME.sql`."""
+    return sql_folder().joinpath("queries", f"{name}.sql").read_text(encoding="utf-8")
+
+
+def sql_folder() -> Traversable:
+    """Return the folder `sql/`: inside an installed package, or beside it in a checkout."""
+    packaged = files("counter").joinpath("_sql")
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "sql"
+
+
+async def _migrate(connection: Connection) -> list[str]:
+    await connection.execute("select pg_advisory_xact_lock($1)", MIGRATION_LOCK)
+    await connection.execute("create table if not exists schema_migrations (version text primary key)")
+    known = {row["version"] for row in await connection.fetch("select version from schema_migrations")}
+    found = sorted(sql_folder().joinpath("migrations").iterdir(), key=lambda file: file.name)
+    missing = [file for file in found if file.name.endswith(".sql") and _version(file) not in known]
+    for file in missing:
+        text = file.read_text(encoding="utf-8")
+        await connection.execute(text.partition("-- migrate:up")[2].partition("-- migrate:down")[0])
+        await connection.execute("insert into schema_migrations (version) values ($1)", _version(file))
+    return [file.name for file in missing]
+
+
+def _version(file: Traversable) -> str:
+    return file.name.partition("_")[0]

@@ -1,0 +1,1 @@
+"""WHAT IS COUNTED: the sites, their settings and their calendar."""

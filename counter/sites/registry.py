@@ -1,0 +1,107 @@
+"""All sites in memory, so that a hit finds its site without asking anybody."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import asyncpg
+import structlog
+
+from counter.database import CONNECT_SECONDS, Pool, acquired
+from counter.errors import AggregatesUnavailableError, UnknownSiteError
+from counter.sites.model import Site
+from counter.sites.store import SiteStore
+
+CHANNEL: Final = "counter_sites"
+
+log = structlog.get_logger(__name__)
+
+
+class SiteRegistry:
+    """The sites as of the last look at Postgres; another look follows each change within a moment."""
+
+    def __init__(self) -> None:
+        self.loaded = False
+        self._sites: dict[str, Site] = {}
+
+    def __iter__(self) -> Iterator[Site]:
+        return iter(self._sites.values())
+
+    def __len__(self) -> int:
+        return len(self._sites)
+
+    def find(self, key: str) -> Site:
+        """Return a site that counts.
+
+        Raises:
+            UnknownSiteError: there is none, or it is disabled.
+        """
+        site = self._sites.get(key)
+        if site is None or not site.enabled:
+            raise UnknownSiteError
+        return site
+
+    def replace(self, sites: list[Site]) -> None:
+        """Take a new list of all sites."""
+        self._sites = {site.key: site for site in sites}
+        self.loaded = True
+
+    def known(self, key: str) -> Site | None:
+        """Return a registered site, whether it counts or not."""
+        return self._sites.get(key)
+
+
+@asynccontextmanager
+async def followed(registry: SiteRegistry, pool: Pool, url: str, seconds: float) -> AsyncGenerator[None]:
+    """Keep the registry up to date while the block runs.
+
+    Args:
+        registry: what is kept.
+        pool: for reading the sites.
+        url: for a connection of its own, which Postgres notifies of changes.
+        seconds: time between two looks without a notification.
+    """
+    with suppress(AggregatesUnavailableError):  # the follower tries again, and /readyz tells meanwhile
+        await refresh(registry, pool)
+    follower = asyncio.create_task(_follow(registry, pool, url, seconds), name="sites")
+    try:
+        yield
+    finally:
+        follower.cancel()
+        await asyncio.wait([follower])
+
+
+async def refresh(registry: SiteRegistry, pool: Pool) -> None:
+    """Read all sites.
+
+    Raises:
+        AggregatesUnavailableError: Postgres does not answer; the registry stays as it was.
+    """
+    async with acquired(pool) as connection:
+        registry.replace(await SiteStore(connection).list_all())
+
+
+async def _follow(registry: SiteRegistry, pool: Pool, url: str, seconds: float) -> None:
+    while True:
+        try:
+            await _listen(registry, pool, url, seconds)
+        except (AggregatesUnavailableError, asyncpg.PostgresError, OSError, TimeoutError) as error:
+            log.warning("sites not refreshed", reason=str(error))
+            await asyncio.sleep(min(seconds, 1.0))
+
+
+async def _listen(registry: SiteRegistry, pool: Pool, url: str, seconds: float) -> None:
+    """Refresh at each notification and at least every `seconds`, until the connection breaks."""
+    changed = asyncio.Event()
+    connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+    try:
+        connection.add_termination_listener(lambda _connection: changed.set())
+        await connection.add_listener(CHANNEL, lambda *_notification: changed.set())
+        while not connection.is_closed():
+            await refresh(registry, pool)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), seconds)
+            changed.clear()
+    finally:
+        await connection.close(timeout=CONNECT_SECONDS)

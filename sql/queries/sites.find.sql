@@ -1,0 +1,3 @@
+-- Returns one site.
+-- $1 key
+select * from sites where key = $1

@@ -1,0 +1,2 @@
+-- Returns all sites.
+select * from sites order by key
