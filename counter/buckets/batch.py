@@ -1,0 +1,121 @@
+"""Hits on their way into one lane together, packed for `record.lua`. Pure."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import chain
+from typing import Final
+
+import msgspec
+
+from counter.buckets.keys import BucketName, LaneKeys
+from counter.sites.calendar import Span
+from counter.sites.model import Site
+
+NO_VISITOR: Final = b"\0" * 8
+
+
+class Kind(Enum):
+    """What a hit means for the counts."""
+
+    VIEW = "view"
+    BOT = "bot"
+    HEARTBEAT = "heartbeat"
+
+
+class Hit(msgspec.Struct, frozen=True, gc=False):
+    """One beacon, admitted.
+
+    Attributes:
+        at_ms: when it was received.
+        path: the normalised page; empty unless a view.
+        visitor: the visitor's id under the salt of the site's local day.
+        visitor_before: the id under the salt of the day before, if `span_of(at_ms)` carries.
+    """
+
+    site: Site
+    at_ms: int
+    kind: Kind
+    path: str = ""
+    visitor: bytes = NO_VISITOR
+    visitor_before: bytes = NO_VISITOR
+
+
+@dataclass(slots=True)
+class _Group:
+    """The hits of one site in one span."""
+
+    site: Site
+    span: Span
+    bots: int = 0
+    view_times: list[int] = field(default_factory=list)
+    view_ids: list[bytes] = field(default_factory=list)
+    pages: dict[str, int] = field(default_factory=dict)
+    heartbeat_times: list[int] = field(default_factory=list)
+    heartbeat_ids: list[bytes] = field(default_factory=list)
+
+    def pack(self, name: str, *, expires: bool) -> tuple[object, ...]:
+        settings = self.site.settings
+        return (
+            name,
+            f"{self.span.hour:02d}",
+            self.span.carries,
+            settings.visit_timeout_seconds * 1000,
+            settings.online_window_seconds * 1000,
+            expires,
+            settings.page_cap,
+            self.bots,
+            self.view_times,
+            list(chain.from_iterable(self.pages.items())),
+            self.heartbeat_times,
+        )
+
+
+class Batch:
+    """Hits of one lane, grouped as they come in."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._groups: dict[tuple[str, int], _Group] = {}
+
+    def __len__(self) -> int:
+        return self.size
+
+    def add(self, hit: Hit) -> None:
+        """Take one more hit."""
+        span = hit.site.span_of(hit.at_ms)
+        group = self._groups.get((hit.site.key, span.start_ms))
+        if group is None:
+            group = self._groups[hit.site.key, span.start_ms] = _Group(hit.site, span)
+        ids = (hit.visitor, hit.visitor_before) if span.carries else (hit.visitor,)
+        if hit.kind is Kind.VIEW:
+            group.view_times.append(hit.at_ms)
+            group.view_ids += ids
+            group.pages[hit.path] = group.pages.get(hit.path, 0) + 1
+        elif hit.kind is Kind.HEARTBEAT:
+            group.heartbeat_times.append(hit.at_ms)
+            group.heartbeat_ids += ids
+        else:
+            group.bots += 1
+        self.size += 1
+
+    def pack(self, keys: LaneKeys, generation: str, *, expires: bool) -> tuple[list[str], bytes, bytes]:
+        """Return what `record.lua` takes: the groups' keys, the groups, and their visitor ids.
+
+        Args:
+            keys: of the lane that this batch goes to.
+            generation: the lane's current one; the names of the buckets carry it.
+            expires: whether the visitors seen are forgotten when they are too old by the server's clock
+                (an import, whose hits are old, ends itself and forgets them then).
+        """
+        names: list[str] = []
+        groups: list[object] = []
+        ids: list[bytes] = []
+        for group in self._groups.values():
+            site = group.site.key
+            name = str(BucketName(site, group.span.day, generation))
+            names += (keys.site(site, kind) for kind in ("seen", "present", "index"))
+            names += (keys.bucket(name, kind) for kind in ("day", "visitors", "pages", "changed"))
+            groups.append(group.pack(name, expires=expires))
+            ids += group.view_ids
+            ids += group.heartbeat_ids
+        return names, msgspec.msgpack.encode(groups), b"".join(ids)
