@@ -1,0 +1,1 @@
+"""DURABLE COUNTS: the daily rows in Postgres, and the ledger of adjustments."""

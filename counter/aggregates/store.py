@@ -1,0 +1,159 @@
+"""All that is asked of Postgres about counts."""
+
+from collections.abc import Collection, Sequence
+from datetime import date
+from typing import NamedTuple
+
+from counter.database import Connection, read_query, translated
+
+
+class RowKey(NamedTuple):
+    """Identifies one aggregate; the order of these keys is the order in which visitors are credited."""
+
+    site_id: int
+    day: date
+    generation: str
+    part: int
+    lane: str
+
+
+class Row(NamedTuple):
+    """One aggregate: the absolute values of a bucket.
+
+    Attributes:
+        visitors: those that the rows of the day before this one do not have.
+        pages: page → views, as far as they are to be written.
+    """
+
+    key: RowKey
+    views: int
+    visits: int
+    visitors: int
+    bots: int
+    hour_views: list[int]
+    hour_visits: list[int]
+    sketch: bytes
+    version: int
+    pages: dict[str, int]
+
+
+class Sums(NamedTuple):
+    """Figures of a site over one or more days."""
+
+    views: int
+    visits: int
+    visitors: int
+    bots: int
+
+
+class AggregateStore:
+    """The durable counts, over one connection, so that what guards the connection guards the writes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def write(self, rows: Sequence[Row]) -> None:
+        """Write buckets in one transaction; doing it again, or out of order, changes nothing.
+
+        Raises:
+            AggregatesUnavailableError: nothing was written, or the outcome is unknown.
+        """
+        with translated():
+            async with self._connection.transaction():
+                await self._connection.execute(read_query("aggregates.upsert"), *_columns(rows))
+                pages = [(row.key, path, views) for row in rows for path, views in row.pages.items()]
+                if pages:
+                    await self._write_pages(pages)
+
+    async def _write_pages(self, pages: list[tuple[RowKey, str, int]]) -> None:
+        keys = [key for key, _path, _views in pages]
+        sites = [key.site_id for key in keys]
+        paths = [path for _key, path, _views in pages]
+        await self._connection.execute(read_query("aggregates.name_pages"), sites, paths)
+        await self._connection.execute(
+            read_query("aggregates.upsert_pages"),
+            sites,
+            paths,
+            [key.day for key in keys],
+            [key.lane for key in keys],
+            [key.generation for key in keys],
+            [key.part for key in keys],
+            [views for _key, _path, views in pages],
+        )
+
+    async def sketches(
+        self, days: Collection[tuple[int, date]], without: Sequence[RowKey]
+    ) -> dict[RowKey, bytes]:
+        """Return the HyperLogLogs of all rows of some days of some sites, but for some rows."""
+        sites, dates = [site for site, _day in days], [day for _site, day in days]
+        with translated():
+            rows = await self._connection.fetch(
+                read_query("aggregates.sketches"), sites, dates, *_key_columns(without)
+            )
+        return {RowKey(*row[:-1]): row[-1] for row in map(tuple, rows)}
+
+    async def totals(self, sites: Sequence[int], without: Sequence[RowKey]) -> dict[int, Sums]:
+        """Return each site's sums over all days and adjustments, but for some rows."""
+        with translated():
+            rows = await self._connection.fetch(
+                read_query("aggregates.totals"), sites, *_key_columns(without)
+            )
+        return {row[0]: Sums(*row[1:]) for row in map(tuple, rows)}
+
+    async def days(
+        self, sites: Sequence[int], without: Sequence[RowKey], first_day: date
+    ) -> dict[tuple[int, date], Sums]:
+        """Return each site's sums of each day since `first_day` that has any, but for some rows."""
+        with translated():
+            rows = await self._connection.fetch(
+                read_query("aggregates.days"), sites, *_key_columns(without), first_day
+            )
+        return {(row[0], row[1]): Sums(*row[2:]) for row in map(tuple, rows)}
+
+    async def page_views(self, site: int, paths: Sequence[str], without: Sequence[RowKey]) -> dict[str, int]:
+        """Return the views of those pages of a site that are known here, but for some rows."""
+        with translated():
+            rows = await self._connection.fetch(
+                read_query("aggregates.page_views"), site, paths, *_key_columns(without)[1:]
+            )
+        return {row["path"]: row["views"] for row in rows}
+
+    async def adjusted_since(self, last_id: int) -> tuple[int, set[str]]:
+        """Return the id of the ledger's last row, and which sites' ledgers grew since `last_id`."""
+        with translated():
+            rows = await self._connection.fetch(read_query("aggregates.adjusted_since"), last_id)
+        return max((row["last_id"] for row in rows), default=last_id), {row["site"] for row in rows}
+
+
+def _columns(rows: Sequence[Row]) -> list[list[object]]:
+    keys = [row.key for row in rows]
+    return [
+        [key.site_id for key in keys],
+        [key.day for key in keys],
+        [key.lane for key in keys],
+        [key.generation for key in keys],
+        [key.part for key in keys],
+        [row.views for row in rows],
+        [row.visits for row in rows],
+        [row.visitors for row in rows],
+        [row.bots for row in rows],
+        [_array(row.hour_views) for row in rows],
+        [_array(row.hour_visits) for row in rows],
+        [row.sketch for row in rows],
+        [row.version for row in rows],
+    ]
+
+
+def _key_columns(keys: Sequence[RowKey]) -> list[list[object]]:
+    return [
+        [key.site_id for key in keys],
+        [key.day for key in keys],
+        [key.lane for key in keys],
+        [key.generation for key in keys],
+        [key.part for key in keys],
+    ]
+
+
+def _array(numbers: Sequence[int]) -> str:
+    """Spell an array as Postgres reads it: a column of arrays has no array type of its own."""
+    return "{" + ",".join(map(str, numbers)) + "}"
