@@ -1,0 +1,98 @@
+"""When the rollup runs: every few seconds, in one process at a time, and once more at a clean stop."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import structlog
+
+from counter.aggregates.store import AggregateStore
+from counter.clock import Clock
+from counter.database import Connection, connected, read_query
+from counter.errors import AggregatesUnavailableError, CounterError
+from counter.metrics import RollupMetrics
+from counter.rollup.rollup import Rollup
+
+LEASE_KEY: Final = 0x726F6C6C7570  # "rollup"
+
+log = structlog.get_logger(__name__)
+
+
+class RollupLoop:
+    """Runs the rollup while this process holds the lease.
+
+    The lease is an advisory lock of the very connection that writes, so whoever loses it cannot write either.
+    """
+
+    def __init__(
+        self, rollup: Rollup, database_url: str, clock: Clock, metrics: RollupMetrics, seconds: float
+    ) -> None:
+        self._rollup = rollup
+        self._url = database_url
+        self._clock = clock
+        self._metrics = metrics
+        self._seconds = seconds
+        self._stop = asyncio.Event()
+        self._last_adjustment = 0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Run in the background; on leaving, roll up once more."""
+        task = asyncio.create_task(self._run(), name="rollup")
+        try:
+            yield
+        finally:
+            self._stop.set()
+            await asyncio.wait([task])
+            task.result()
+
+    async def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                async with _lease(self._url) as connection:
+                    if connection:
+                        await self._lead(connection)
+            except AggregatesUnavailableError as error:
+                self._metrics.postgres_errors.labels("rollup").inc()
+                log.warning("rollup waits for Postgres", reason=str(error))
+            self._metrics.leader.set(0)
+            await self._pause()
+
+    async def _lead(self, connection: Connection) -> None:
+        self._metrics.leader.set(1)
+        while not self._stop.is_set():
+            await self._once(connection)
+            await self._pause()
+        await self._once(connection)
+
+    async def _once(self, connection: Connection) -> None:
+        aggregates = AggregateStore(connection)
+        try:
+            with self._metrics.seconds.time():
+                last_id, adjusted = await aggregates.adjusted_since(self._last_adjustment)
+                report = await self._rollup.run(aggregates, self._clock(), adjusted)
+        except AggregatesUnavailableError:
+            self._metrics.failures.inc()
+            raise
+        except CounterError as error:
+            self._metrics.failures.inc()
+            log.warning("rollup postponed", reason=str(error))
+            return
+        # A base that was postponed is made by the next run, so the ledger is looked at again.
+        self._last_adjustment = self._last_adjustment if report.postponed else last_id
+        self._metrics.rows.labels("aggregates").inc(report.rows)
+        self._metrics.rows.labels("page_aggregates").inc(report.page_rows)
+        self._metrics.last_success.set(self._clock() / 1000)
+
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), self._seconds)
+
+
+@asynccontextmanager
+async def _lease(url: str) -> AsyncGenerator[Connection | None]:
+    """Yield a connection that holds the lease, or None if another process has it."""
+    async with connected(url, "counter rollup") as connection:
+        taken = await connection.fetchval(read_query("rollup.try_lease"), LEASE_KEY)
+        yield connection if taken else None

@@ -1,0 +1,140 @@
+"""One rollup: every changed bucket becomes a row, every closed one is folded into its site's base.
+
+Each step may be repeated, cut short or run twice at once: rows hold absolute values under their bucket's key,
+a bucket is settled only as it was read, and a base replaces only the one it was made from.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final, NamedTuple, TypeVar
+
+import structlog
+
+from counter.aggregates.store import AggregateStore
+from counter.buckets.keys import BucketName, LaneKeys
+from counter.buckets.store import BucketStore
+from counter.errors import UnknownSiteError
+from counter.rollup.bases import earlier_sketches, make_bases, make_fold
+from counter.rollup.rows import make_rows, row_key
+from counter.sites.model import Site
+
+CHUNK: Final = 200
+"""How many buckets, or sites, are read, written and confirmed together."""
+
+GRACE_MS: Final = 60_000
+"""A day is closed this long after its end, so that hits under way still find its bucket."""
+
+T = TypeVar("T")
+FindSite = Callable[[str], Site | None]
+
+log = structlog.get_logger(__name__)
+
+
+class Report(NamedTuple):
+    """What a rollup did: rows and page rows written, sites folded, and postponed as something changed."""
+
+    rows: int
+    page_rows: int
+    folded: int
+    postponed: int
+
+    @classmethod
+    def sum(cls, reports: Iterable["Report"]) -> "Report":
+        """Add up what several steps did."""
+        return cls(*map(sum, zip((0, 0, 0, 0), *reports, strict=True)))
+
+
+class Rollup:
+    """Moves counts from Redis to Postgres.
+
+    Args:
+        buckets: the hot counts.
+        find_site: site by key, disabled ones too.
+    """
+
+    def __init__(self, buckets: BucketStore, find_site: FindSite) -> None:
+        self._buckets = buckets
+        self._find_site = find_site
+
+    async def run(self, aggregates: AggregateStore, now_ms: int, adjusted: Iterable[str] = ()) -> Report:
+        """Roll up everything that changed.
+
+        Args:
+            aggregates: where to.
+            now_ms: decides which days are over.
+            adjusted: sites whose ledger changed.
+
+        Raises:
+            BucketsUnavailableError, AggregatesUnavailableError: what was not done is done by the next run.
+        """
+        reports = [
+            await self._run_lane(lane, aggregates, now_ms, set(adjusted)) for lane in self._buckets.lanes
+        ]
+        return Report.sum(reports)
+
+    async def refresh_base(self, site: str, aggregates: AggregateStore, now_ms: int) -> Report:
+        """Write down what one site has in Redis, and make its base anew.
+
+        Raises:
+            BucketsUnavailableError, AggregatesUnavailableError: the base is as it was.
+        """
+        lane = self._buckets.lane_of(site)
+        return await self._fold(lane, [site], await self._buckets.generation(lane), aggregates, now_ms)
+
+    async def _run_lane(
+        self, lane: LaneKeys, aggregates: AggregateStore, now_ms: int, adjusted: set[str]
+    ) -> Report:
+        generation = await self._buckets.generation(lane)
+        opened, dirty = await self._buckets.bucket_names(lane)
+        orphans = {name for name in opened | dirty if self._find_site(name.site) is None}
+        for site in {name.site for name in orphans}:
+            await self._buckets.discard(lane, site, [name for name in orphans if name.site == site])
+        written = [await self._write(lane, names, aggregates) for names in _chunks(sorted(dirty - orphans))]
+        due = {name.site for name in opened - orphans if self._is_over(name, generation, now_ms)}
+        due |= {key for key in adjusted if self._buckets.lane_of(key) is lane and self._find_site(key)}
+        folded = [
+            await self._fold(lane, sites, generation, aggregates, now_ms) for sites in _chunks(sorted(due))
+        ]
+        return Report.sum([*written, *folded])
+
+    async def _write(self, lane: LaneKeys, names: Sequence[BucketName], aggregates: AggregateStore) -> Report:
+        ids = {name.site: self._site(name.site).id for name in names}
+        stored = await self._buckets.read_buckets(lane, names)
+        await aggregates.write(await make_rows(lane, ids, stored, self._buckets, aggregates))
+        await self._buckets.settle(lane, stored)
+        return Report(len(stored), sum(len(bucket.pages) for bucket in stored), 0, 0)
+
+    async def _fold(
+        self, lane: LaneKeys, sites: Sequence[str], generation: str, aggregates: AggregateStore, now_ms: int
+    ) -> Report:
+        """Make new bases for some sites, which hold every bucket that is over."""
+        ids = {key: self._site(key).id for key in sites}
+        indexes = await self._buckets.read_indexes(lane, sites)
+        stored = await self._buckets.read_buckets(lane, [name for index in indexes for name in index.names])
+        await aggregates.write(await make_rows(lane, ids, stored, self._buckets, aggregates))
+        staying = [bucket for bucket in stored if not self._is_over(bucket.name, generation, now_ms)]
+        without = [row_key(lane, ids, bucket) for bucket in staying]
+        bases = await make_bases(list(ids.values()), without, aggregates, now_ms)
+        earlier = await earlier_sketches(without, aggregates)
+        folds = [
+            make_fold(index, generation, stored, staying, bases[ids[index.site]], earlier[ids[index.site]])
+            for index in indexes
+        ]
+        done = sum(await self._buckets.fold(lane, folds))
+        return Report(len(stored), sum(len(bucket.pages) for bucket in stored), done, len(folds) - done)
+
+    def _is_over(self, name: BucketName, generation: str, now_ms: int) -> bool:
+        today = self._site(name.site).span_of(now_ms - GRACE_MS).day
+        return name.generation != generation or name.day < today
+
+    def _site(self, key: str) -> Site:
+        site = self._find_site(key)
+        if site is None:
+            raise UnknownSiteError(f"there is no site {key}")
+        return site
+
+
+def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk

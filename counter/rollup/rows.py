@@ -1,0 +1,64 @@
+"""From a bucket as Redis holds it to its row in Postgres."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from counter.aggregates.store import AggregateStore, Row, RowKey
+from counter.buckets.keys import LaneKeys
+from counter.buckets.store import BucketStore, StoredBucket
+
+SiteIds = Mapping[str, int]
+"""Site key → id in Postgres."""
+
+
+def row_key(lane: LaneKeys, ids: SiteIds, bucket: StoredBucket) -> RowKey:
+    """Return under which key a bucket's row stands."""
+    return RowKey(ids[bucket.name.site], bucket.name.day, bucket.name.generation, bucket.part, lane.lane)
+
+
+async def make_rows(
+    lane: LaneKeys,
+    ids: SiteIds,
+    stored: Sequence[StoredBucket],
+    buckets: BucketStore,
+    aggregates: AggregateStore,
+) -> list[Row]:
+    """Return the rows of some buckets, each credited with the visitors that no row of its day before it has.
+
+    So visitors add up like everything else, although the same visitor may be in several buckets of a day.
+    """
+    own = {row_key(lane, ids, bucket): bucket for bucket in stored}
+    others = await aggregates.sketches({(key.site_id, key.day) for key in own}, list(own))
+    sketches = others | {key: bucket.sketch for key, bucket in own.items()}
+    by_day: dict[tuple[int, date], list[RowKey]] = defaultdict(list)
+    for key in sorted(sketches):
+        by_day[key.site_id, key.day].append(key)
+    rows = []
+    for key, bucket in own.items():
+        same_day = by_day[key.site_id, key.day]
+        earlier = [sketches[other] for other in same_day[: same_day.index(key)] if sketches[other]]
+        rows.append(_row(key, bucket, await _credit(lane, bucket, earlier, buckets)))
+    return rows
+
+
+async def _credit(lane: LaneKeys, bucket: StoredBucket, earlier: list[bytes], buckets: BucketStore) -> int:
+    if not earlier or not bucket.sketch:
+        return bucket.counts.visitors
+    together = await buckets.count_union(lane, [*earlier, bucket.sketch])
+    return max(0, together - await buckets.count_union(lane, earlier))
+
+
+def _row(key: RowKey, bucket: StoredBucket, visitors: int) -> Row:
+    return Row(
+        key=key,
+        views=bucket.counts.views,
+        visits=bucket.counts.visits,
+        visitors=visitors,
+        bots=bucket.counts.bots,
+        hour_views=bucket.hour_views,
+        hour_visits=bucket.hour_visits,
+        sketch=bucket.sketch,
+        version=bucket.version,
+        pages=bucket.pages,
+    )
