@@ -1,0 +1,1 @@
+"""WHO RUNS IT: the second listener, for health and metrics."""

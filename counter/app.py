@@ -1,0 +1,136 @@
+"""Builds the service: the only file that knows every room, in the order in which they are opened."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from counter.admin.handlers import AdminHandlers
+from counter.admin.health import Readiness
+from counter.admin.online import OnlineGauge
+from counter.aggregates.store import AggregateStore
+from counter.buckets.connection import generation_name, open_redis
+from counter.buckets.keys import LaneKeys
+from counter.buckets.recorder import Recorder
+from counter.buckets.salts import Salts
+from counter.buckets.store import BucketStore
+from counter.clock import Clock, system_clock
+from counter.config import Settings
+from counter.database import Pool, acquired, migrate, open_pool
+from counter.hits.gate import Gate
+from counter.hits.handlers import HitHandlers
+from counter.http import error_middleware
+from counter.listen import listening
+from counter.metrics import Metrics
+from counter.rollup.loop import RollupLoop
+from counter.rollup.rollup import Rollup
+from counter.sites.demo import ensure_demo_site
+from counter.sites.registry import SiteRegistry, followed
+from counter.widget.files import demo_routes, script_routes
+from counter.widget.handlers import WidgetHandlers
+from counter.widget.pages import PageViews
+from counter.widget.snapshots import Snapshots
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Two applications that share everything below them."""
+
+    public: web.Application
+    admin: web.Application
+
+
+@asynccontextmanager
+async def build(settings: Settings, clock: Clock = system_clock) -> AsyncGenerator[Service]:
+    """Open every room, yield the applications, then close the rooms in reverse: hits first, rollup last."""
+    metrics = Metrics()
+    sites = SiteRegistry()
+    database_url = settings.database_url.get_secret_value()
+    async with AsyncExitStack() as rooms:
+        pool = await rooms.enter_async_context(open_pool(database_url))
+        store, salts = await rooms.enter_async_context(open_buckets(settings, clock))
+        await rooms.enter_async_context(followed(sites, pool, database_url, settings.sites_seconds))
+
+        rollup = Rollup(store, sites.known)
+        loop = RollupLoop(rollup, database_url, clock, metrics.rollup, settings.rollup_seconds)
+        await rooms.enter_async_context(loop.running())
+
+        recorder = Recorder(
+            store,
+            metrics.recorder,
+            batch_hits=settings.batch_hits,
+            waiting_hits=settings.waiting_hits,
+            timeout_seconds=settings.record_timeout_seconds,
+        )
+        rooms.push_async_callback(recorder.drain)
+
+        refresh_base = _refresher(rollup, pool, clock)
+        snapshots = Snapshots(
+            store, refresh_base, clock, metrics.http, fresh_seconds=settings.snapshot_milliseconds / 1000
+        )
+        widget = WidgetHandlers(sites, snapshots, PageViews(store, pool, refresh_base))
+        gate = Gate(salts, clock, settings.trusted_proxies)
+        hits = HitHandlers(sites, gate, recorder, widget.answer_hit, metrics.http)
+        online = OnlineGauge(store, sites, clock, metrics.http, settings.online_series)
+        admin = AdminHandlers(metrics.registry, Readiness(store, pool, sites), online)
+        demo = demo_routes() if settings.demo else []
+        yield Service(
+            public=_application(metrics, [*hits.routes(), *widget.routes(), *script_routes(), *demo]),
+            admin=_application(metrics, admin.routes()),
+        )
+
+
+async def serve(settings: Settings, *, stop: asyncio.Event, say: Callable[[str], None]) -> None:
+    """Serve until `stop` is set; then finish what was begun, and roll up.
+
+    Raises:
+        ConfigError: an address cannot be bound.
+        AggregatesUnavailableError: the database cannot be migrated.
+    """
+    await migrate(settings.database_url.get_secret_value())
+    if settings.demo:
+        await ensure_demo_site(settings.database_url.get_secret_value())
+    async with (
+        build(settings) as service,
+        listening(service.admin, settings.admin_host, settings.admin_port) as admin,
+        listening(service.public, settings.host, settings.port) as public,
+    ):
+        if settings.demo:
+            say(f"demo portal  {public}/")
+        say(f"script       {public}/counter.js")
+        say(f"metrics      {admin}/metrics")
+        say(f"readiness    {admin}/readyz")
+        await stop.wait()
+
+
+@asynccontextmanager
+async def open_buckets(settings: Settings, clock: Clock) -> AsyncGenerator[tuple[BucketStore, Salts]]:
+    """Yield what is kept in Redis."""
+    lanes = [LaneKeys(str(number)) for number in range(settings.lanes)]
+
+    def new_generation() -> str:
+        return generation_name(clock())
+
+    async with open_redis(
+        settings.redis_url.get_secret_value(),
+        timeout_seconds=settings.redis_timeout_seconds,
+        lanes=lanes,
+        new_generation=new_generation,
+    ) as redis:
+        yield BucketStore(redis, lanes, new_generation), Salts(redis, clock)
+
+
+def _refresher(rollup: Rollup, pool: Pool, clock: Clock) -> Callable[[str], Awaitable[object]]:
+    async def refresh_base(site: str) -> None:
+        async with acquired(pool) as connection:
+            await rollup.refresh_base(site, AggregateStore(connection), clock())
+
+    return refresh_base
+
+
+def _application(metrics: Metrics, routes: list[web.RouteDef]) -> web.Application:
+    app = web.Application(middlewares=[error_middleware(metrics.http)])
+    app.add_routes(routes)
+    return app

@@ -1,0 +1,1 @@
+"""WHAT HAPPENED: a beacon is parsed, judged and handed to the recorder."""

@@ -1,0 +1,71 @@
+"""What a beacon says: the body of a hit or a heartbeat, checked. Pure."""
+
+from typing import Final
+
+import msgspec
+
+from counter.errors import InvalidInputError
+from counter.sites.model import KEY_PATTERN
+
+MAX_BODY_BYTES: Final = 4096
+
+
+class HitBeacon(msgspec.Struct, frozen=True, gc=False):
+    """A page was shown.
+
+    Attributes:
+        site: key of the site.
+        path: the page's path as the browser spells it, or its whole URL.
+    """
+
+    site: str
+    path: str
+
+
+class HeartbeatBeacon(msgspec.Struct, frozen=True, gc=False):
+    """A page is still shown to somebody."""
+
+    site: str
+
+
+_hit_decoder: Final = msgspec.json.Decoder(HitBeacon)
+_heartbeat_decoder: Final = msgspec.json.Decoder(HeartbeatBeacon)
+
+
+def parse_hit(body: bytes) -> HitBeacon:
+    """Read a hit.
+
+    Raises:
+        InvalidInputError: it is not JSON with a `site` and a `path`.
+    """
+    try:
+        beacon = _hit_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInputError('a hit is JSON such as {"site": "demo", "path": "/"}') from error
+    check_site_key(beacon.site)
+    return beacon
+
+
+def parse_heartbeat(body: bytes) -> HeartbeatBeacon:
+    """Read a heartbeat.
+
+    Raises:
+        InvalidInputError: it is not JSON with a `site`.
+    """
+    try:
+        beacon = _heartbeat_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidInputError('a heartbeat is JSON such as {"site": "demo"}') from error
+    check_site_key(beacon.site)
+    return beacon
+
+
+def check_site_key(key: str) -> str:
+    """Return `key` if it may be a site's.
+
+    Raises:
+        InvalidInputError: no site has a key like this.
+    """
+    if not KEY_PATTERN.fullmatch(key):
+        raise InvalidInputError("no site has a key like this")
+    return key

@@ -1,0 +1,81 @@
+"""The beacon's addresses: hits from the script, hits from a picture, heartbeats."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from counter.buckets.batch import Kind
+from counter.buckets.recorder import Recorder
+from counter.hits.admission import Verdict
+from counter.hits.beacon import MAX_BODY_BYTES, check_site_key, parse_heartbeat, parse_hit
+from counter.hits.gate import Gate
+from counter.http import ANY_ORIGIN, NO_STORE, SAFE, json_response, no_content, preflight, read_body
+from counter.metrics import HttpMetrics
+from counter.sites.model import Site
+from counter.sites.paths import normalise
+from counter.sites.registry import SiteRegistry
+
+PIXEL: Final = bytes.fromhex(
+    "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b"
+)
+
+AnswerHit = Callable[[Site, str, float], Awaitable[bytes | None]]
+"""Makes the JSON that answers a hit: of a site and a page, with all that was recorded before a loop time."""
+
+
+class HitHandlers:
+    """Parse, admit, record, answer."""
+
+    def __init__(
+        self, sites: SiteRegistry, gate: Gate, recorder: Recorder, answer_hit: AnswerHit, metrics: HttpMetrics
+    ) -> None:
+        self._sites = sites
+        self._gate = gate
+        self._recorder = recorder
+        self._answer_hit = answer_hit
+        self._metrics = metrics
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the addresses of this room."""
+        return [
+            web.post("/v1/hits", self.post_hit),
+            web.options("/v1/hits", preflight("POST, OPTIONS")),
+            web.get("/v1/hits.gif", self.get_pixel, allow_head=False),
+            web.post("/v1/heartbeats", self.post_heartbeat),
+            web.options("/v1/heartbeats", preflight("POST, OPTIONS")),
+        ]
+
+    async def post_hit(self, request: web.Request) -> web.Response:
+        """Count a hit and answer with the site's numbers, or with 204 if asked to be quiet."""
+        beacon = parse_hit(await read_body(request, MAX_BODY_BYTES))
+        site = self._sites.find(beacon.site)
+        path = normalise(beacon.path, site.settings.query_allow)
+        await self._record(request, site, Kind.VIEW, path)
+        if request.query_string == "quiet=1":
+            return no_content()
+        body = await self._answer_hit(site, path, asyncio.get_running_loop().time())
+        return json_response(body, NO_STORE) if body else no_content()
+
+    async def get_pixel(self, request: web.Request) -> web.Response:
+        """Count a hit of a page without script, and answer with a picture of one clear pixel."""
+        key = check_site_key(request.query.get("site", ""))
+        site = self._sites.find(key)
+        path = normalise(request.query.get("path", "/"), site.settings.query_allow)
+        await self._record(request, site, Kind.VIEW, path)
+        return web.Response(body=PIXEL, content_type="image/gif", headers=ANY_ORIGIN | NO_STORE | SAFE)
+
+    async def post_heartbeat(self, request: web.Request) -> web.Response:
+        """Note that a visitor is still there; nothing is counted."""
+        beacon = parse_heartbeat(await read_body(request, MAX_BODY_BYTES))
+        await self._record(request, self._sites.find(beacon.site), Kind.HEARTBEAT)
+        return no_content()
+
+    async def _record(self, request: web.Request, site: Site, kind: Kind, path: str = "") -> None:
+        """Count what the gate lets in; the sender is not told what it keeps out."""
+        verdict, hit = await self._gate.admit(request, site, kind, path)
+        if hit is not None:
+            await self._recorder.record(hit)
+        result = kind if verdict is Verdict.VIEW else verdict
+        self._metrics.hits.labels(result.value).inc()

@@ -1,0 +1,142 @@
+"""How every answer is made: errors as problem+json, CORS, and the bodies that are read."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from counter.errors import CounterError, InvalidInputError, TooLargeError
+from counter.metrics import HttpMetrics
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+ANY_ORIGIN: Final = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+NO_STORE: Final = {"Cache-Control": "no-store"}
+SAFE: Final = {"X-Content-Type-Options": "nosniff"}
+PREFLIGHT_SECONDS: Final = 86_400
+RETRY_SECONDS: Final = 5
+_BODY_TYPES: Final = frozenset({"text/plain", "application/json", "application/octet-stream"})
+
+log = structlog.get_logger(__name__)
+
+
+def json_response(body: bytes, headers: dict[str, str] | None = None, status: int = 200) -> web.Response:
+    """Answer with JSON that any page may read."""
+    return web.Response(
+        body=body,
+        status=status,
+        content_type="application/json",
+        charset="utf-8",
+        headers=ANY_ORIGIN | SAFE | (headers or {}),
+    )
+
+
+def cacheable_json(request: web.Request, body: bytes, etag: str, cache_control: str) -> web.Response:
+    """Answer with JSON, or with 304 if the client has these numbers already."""
+    headers = {"ETag": etag, "Cache-Control": cache_control}
+    if etag in [tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")]:
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=ANY_ORIGIN | headers)
+    return json_response(body, headers)
+
+
+def no_content() -> web.Response:
+    """Answer a beacon that wants no numbers."""
+    return web.Response(status=HTTPStatus.NO_CONTENT, headers=ANY_ORIGIN | NO_STORE)
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """Return the body of a beacon.
+
+    Raises:
+        TooLargeError: it has more than `limit` bytes.
+        InvalidInputError: it is of a type that no beacon has, or compressed.
+    """
+    if request.content_type not in _BODY_TYPES or "Content-Encoding" in request.headers:
+        raise UnsupportedBodyError
+    if (request.content_length or 0) > limit:
+        raise TooLargeError
+    body = await request.content.read(limit + 1)
+    while len(body) <= limit and not request.content.at_eof():
+        body += await request.content.read(limit + 1 - len(body))
+    if len(body) > limit:
+        raise TooLargeError
+    return body
+
+
+class UnsupportedBodyError(InvalidInputError):
+    """A beacon's body is text/plain or JSON, not compressed."""
+
+    status = 415
+    kind = "unsupported-body"
+
+
+def preflight(methods: str) -> Handler:
+    """Return the handler that lets pages of any origin use `methods`."""
+    headers = ANY_ORIGIN | {
+        "Access-Control-Allow-Methods": methods,
+        "Access-Control-Allow-Headers": "Content-Type, If-None-Match",
+        "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
+        "Allow": methods,
+    }
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(status=HTTPStatus.NO_CONTENT, headers=headers)
+
+    return answer
+
+
+def problem(status: int, kind: str, detail: str) -> web.Response:
+    """Answer with an error as RFC 9457 describes it; `kind` is stable, `detail` is for people."""
+    title = HTTPStatus(status).phrase
+    body = {"type": f"urn:counter:problem:{kind}", "title": title, "status": status, "detail": detail}
+    headers = ANY_ORIGIN | NO_STORE | SAFE
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers = headers | {"Retry-After": str(RETRY_SECONDS)}
+    return web.Response(
+        body=msgspec.json.encode(body),
+        status=status,
+        content_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def error_middleware(metrics: HttpMetrics) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """Return the one place where errors become answers, and requests are timed."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource else "none"
+        began_at = _now()
+        response = await _answer(request, handler)
+        metrics.request_seconds.labels(route, str(response.status)).observe(_now() - began_at)
+        return response
+
+    return middleware
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except CounterError as error:
+        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.warning("request failed", kind=error.kind, reason=str(error))
+        return problem(error.status, error.kind, error.public_detail)
+    except web.HTTPException as error:
+        answer = problem(error.status, error.reason.lower().replace(" ", "-"), error.reason)
+        if "Allow" in error.headers:
+            answer.headers["Allow"] = error.headers["Allow"]
+        return answer
+    except (ConnectionError, web.RequestPayloadError):
+        return problem(HTTPStatus.BAD_REQUEST, "incomplete-request", "the request broke off")
+    except Exception:
+        log.exception("request broke", path_template=str(request.match_info.route.resource))
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "something is wrong here, not with you")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

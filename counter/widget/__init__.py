@@ -1,0 +1,1 @@
+"""WHAT IS SHOWN: the numbers of a site, as JSON and through the script."""

@@ -1,0 +1,72 @@
+"""The addresses that show numbers: the widget, the views of pages."""
+
+from typing import Final
+
+from aiohttp import web
+
+from counter.errors import InvalidInputError, NumbersUnavailableError
+from counter.http import cacheable_json, preflight
+from counter.sites.model import METRICS, Metric, Site
+from counter.sites.paths import normalise
+from counter.sites.registry import SiteRegistry
+from counter.widget.pages import PageViews
+from counter.widget.render import hit_answer, pages_answer, widget_answer
+from counter.widget.snapshots import Snapshots
+
+MAX_PAGES: Final = 100
+FRESH: Final = "public, max-age=2, stale-while-revalidate=30"
+STALE: Final = "no-cache"
+
+
+class WidgetHandlers:
+    """Look up, render, answer."""
+
+    def __init__(self, sites: SiteRegistry, snapshots: Snapshots, pages: PageViews) -> None:
+        self._sites = sites
+        self._snapshots = snapshots
+        self._pages = pages
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the addresses of this room."""
+        return [
+            web.get("/v1/sites/{site}/widget", self.get_widget),
+            web.options("/v1/sites/{site}/widget", preflight("GET, HEAD, OPTIONS")),
+            web.get("/v1/sites/{site}/pages", self.get_pages),
+            web.options("/v1/sites/{site}/pages", preflight("GET, HEAD, OPTIONS")),
+        ]
+
+    async def get_widget(self, request: web.Request) -> web.Response:
+        """Answer with online, today, yesterday, week, month and total, and what they mean."""
+        site = self._sites.find(request.match_info["site"])
+        metric = _metric(request, site)
+        snapshot = await self._snapshots.of(site)
+        answer = widget_answer(snapshot, site, metric)
+        return cacheable_json(request, answer.body, answer.etag, STALE if snapshot.stale else FRESH)
+
+    async def get_pages(self, request: web.Request) -> web.Response:
+        """Answer with the views of up to 100 pages, in the order in which they were asked for."""
+        site = self._sites.find(request.match_info["site"])
+        asked = request.query.getall("path", [])
+        if not 0 < len(asked) <= MAX_PAGES:
+            raise InvalidInputError(f"ask for 1 to {MAX_PAGES} pages, as in ?path=/a&path=/b")
+        pages = [normalise(path, site.settings.query_allow) for path in asked]
+        views = await self._pages.of(site, pages)
+        answer = pages_answer(list(zip(pages, views, strict=True)))
+        return cacheable_json(request, answer.body, answer.etag, STALE if None in views else FRESH)
+
+    async def answer_hit(self, site: Site, page: str, including: float) -> bytes | None:
+        """Return the JSON that answers a hit; None if no numbers can be had, though the hit is counted."""
+        try:
+            snapshot = await self._snapshots.of(site, including=including)
+        except NumbersUnavailableError:
+            return None
+        (views,) = await self._pages.of(site, [page])
+        return hit_answer(snapshot, site, page, views)
+
+
+def _metric(request: web.Request, site: Site) -> Metric:
+    asked = request.query.get("metric", site.settings.metric)
+    for metric in METRICS:
+        if metric == asked:
+            return metric
+    raise InvalidInputError(f"the metric is one of {', '.join(METRICS)}")

@@ -1,0 +1,111 @@
+"""From a snapshot to the answers: which days a period has, and how the numbers describe themselves. Pure."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from counter.buckets.base import Counts
+from counter.sites.calendar import period_starts
+from counter.sites.model import Metric, Site
+from counter.widget.snapshot import Snapshot
+
+UNITS: Final[Mapping[Metric, str]] = {"visits": "lượt truy cập", "views": "lượt xem", "visitors": "khách"}
+DEFINITIONS: Final[Mapping[Metric, str]] = {
+    "visits": "a visitor's first view after at least {minutes} minutes without one, on the day it begins",
+    "views": "pages shown, bots not counted",
+    "visitors": "distinct visitors of a day; over several days the sum of daily visitors",
+}
+
+
+class Numbers(NamedTuple):
+    """What the widget shows, of one metric."""
+
+    online: int
+    today: int
+    yesterday: int
+    week: int
+    month: int
+    total: int
+
+
+class Answer(NamedTuple):
+    """A body ready to be sent, and the tag that stays the same while the numbers do."""
+
+    body: bytes
+    etag: str
+
+
+def numbers(snapshot: Snapshot, site: Site, metric: Metric) -> Numbers:
+    """Sum up the calendar periods around the moment of the snapshot, in the site's time zone."""
+    starts = period_starts(site.span_of(snapshot.as_of_ms).day, site.settings.first_weekday)
+
+    def since(first: date) -> int:
+        return sum(
+            _of(counts, metric) for day, counts in snapshot.days.items() if first <= day <= starts.today
+        )
+
+    yesterday = snapshot.days.get(starts.yesterday, Counts())
+    return Numbers(
+        online=snapshot.online,
+        today=since(starts.today),
+        yesterday=_of(yesterday, metric),
+        week=since(starts.week),
+        month=since(starts.month),
+        total=_of(snapshot.total, metric),
+    )
+
+
+def meta(snapshot: Snapshot, site: Site, metric: Metric) -> dict[str, Any]:
+    """Describe the numbers: what is counted, in which zone, when, and how exactly."""
+    settings = site.settings
+    at = datetime.fromtimestamp(snapshot.as_of_ms / 1000, ZoneInfo(settings.time_zone))
+    return {
+        "metric": metric,
+        "unit": UNITS[metric],
+        "definition": DEFINITIONS[metric].format(minutes=settings.visit_timeout_seconds // 60),
+        "time_zone": settings.time_zone,
+        "week_start": settings.first_weekday,
+        "online_window_seconds": settings.online_window_seconds,
+        "as_of": at.isoformat(timespec="milliseconds"),
+        "stale": snapshot.stale,
+        "accuracy": "estimate" if metric == "visitors" else "exact",
+    }
+
+
+def widget_answer(snapshot: Snapshot, site: Site, metric: Metric) -> Answer:
+    """Return the widget's JSON."""
+    shown = numbers(snapshot, site, metric)._asdict()
+    about = meta(snapshot, site, metric)
+    return Answer(msgspec.json.encode(shown | {"meta": about}), _tag(shown, about))
+
+
+def hit_answer(snapshot: Snapshot, site: Site, page: str, views: int | None) -> bytes:
+    """Return the JSON that answers a hit: the widget's numbers and the views of the page."""
+    metric = site.settings.metric
+    shown: dict[str, Any] = dict(numbers(snapshot, site, metric)._asdict())
+    return msgspec.json.encode(
+        shown | {"page": {"path": page, "views": views}, "meta": meta(snapshot, site, metric)}
+    )
+
+
+def pages_answer(pages: list[tuple[str, int | None]]) -> Answer:
+    """Return the JSON with the views of pages, in the order in which they were asked for; null if unknown."""
+    body = msgspec.json.encode({"pages": [{"path": path, "views": views} for path, views in pages]})
+    return Answer(body, _tag(body))
+
+
+def _of(counts: Counts, metric: Metric) -> int:
+    value: int = getattr(counts, metric)
+    return value
+
+
+def _tag(*parts: object) -> str:
+    """Tag what the parts say, but for the moment they say it."""
+    said = [
+        {k: v for k, v in part.items() if k != "as_of"} if isinstance(part, dict) else part for part in parts
+    ]
+    return f'W/"{blake2b(msgspec.json.encode(said), digest_size=9).hexdigest()}"'

@@ -1,0 +1,119 @@
+"""The latest snapshot of each site: read in one call for all who wait, kept as the last known good."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+
+from counter.buckets.store import BucketStore
+from counter.clock import Clock
+from counter.errors import CounterError, NumbersUnavailableError
+from counter.metrics import HttpMetrics
+from counter.sites.model import Site
+from counter.widget.snapshot import Snapshot, add_up
+
+log = structlog.get_logger(__name__)
+
+RefreshBase = Callable[[str], Awaitable[object]]
+"""Makes the base of the site with this key anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    snapshot: Snapshot
+    read_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    task: "asyncio.Task[Snapshot]"
+    began_at: float
+
+
+class Snapshots:
+    """Hands out snapshots; a failure never makes a number, it only makes the last one stale."""
+
+    def __init__(
+        self,
+        store: BucketStore,
+        refresh_base: RefreshBase,
+        clock: Clock,
+        metrics: HttpMetrics,
+        *,
+        fresh_seconds: float,
+    ) -> None:
+        self._store = store
+        self._refresh_base = refresh_base
+        self._clock = clock
+        self._metrics = metrics
+        self._fresh_seconds = fresh_seconds
+        self._kept: dict[str, _Kept] = {}
+        self._flights: dict[str, _Flight] = {}
+
+    async def of(self, site: Site, *, including: float = 0.0) -> Snapshot:
+        """Return the site's numbers.
+
+        Args:
+            site: whose numbers.
+            including: loop time; what was recorded before is in the numbers, however fresh others would do.
+
+        Raises:
+            NumbersUnavailableError: they cannot be read, and never could since this process began.
+        """
+        kept = self._kept.get(site.key)
+        if kept and kept.read_at > max(including, _now() - self._fresh_seconds):
+            self._metrics.snapshots.labels("memory").inc()
+            return kept.snapshot
+        flight = self._flights.get(site.key)
+        if flight is None or flight.began_at < including:
+            flight = self._begin(site)
+        return await asyncio.shield(flight.task)
+
+    def _begin(self, site: Site) -> _Flight:
+        flight = _Flight(asyncio.create_task(self._read(site)), _now())
+        self._flights[site.key] = flight
+        flight.task.add_done_callback(lambda _task: self._land(site.key, flight))
+        return flight
+
+    def _land(self, key: str, flight: _Flight) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+        if not flight.task.cancelled():
+            flight.task.exception()  # those who waited may be gone
+
+    async def _read(self, site: Site) -> Snapshot:
+        began_at = _now()
+        try:
+            snapshot = await self._read_live(site)
+            self._metrics.snapshots.labels("redis").inc()
+        except CounterError as error:
+            snapshot = self._last_good(site, error)
+        kept = self._kept.get(site.key)
+        if kept is None or kept.read_at < began_at:
+            self._kept[site.key] = _Kept(snapshot, began_at)
+        return snapshot
+
+    async def _read_live(self, site: Site) -> Snapshot:
+        now_ms = self._clock()
+        online_after_ms = now_ms - site.settings.online_window_seconds * 1000
+        live = await self._store.read_site(site.key, online_after_ms)
+        if live.base is None:
+            await self._refresh_base(site.key)
+            live = await self._store.read_site(site.key, online_after_ms)
+        return add_up(live, now_ms)
+
+    def _last_good(self, site: Site, error: CounterError) -> Snapshot:
+        kept = self._kept.get(site.key)
+        if kept is None:
+            self._metrics.snapshots.labels("none").inc()
+            raise NumbersUnavailableError from error
+        if not kept.snapshot.stale:
+            log.warning("numbers are stale", site=site.key, reason=str(error))
+        self._metrics.snapshots.labels("stale").inc()
+        return msgspec.structs.replace(kept.snapshot, stale=True)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
