@@ -1,0 +1,69 @@
+"""What commands share: they are coroutines, they stop on a signal, they open what they need."""
+
+import asyncio
+import signal
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import partial, wraps
+from typing import Any, Final, NamedTuple
+
+import click
+import uvloop
+
+from counter.app import open_buckets
+from counter.buckets.store import BucketStore
+from counter.clock import system_clock
+from counter.config import Settings
+from counter.database import Connection, connected
+from counter.log import set_up_logs
+from counter.rollup.rollup import Rollup
+from counter.sites.registry import SiteRegistry
+from counter.sites.store import SiteStore
+
+say: Final = partial(click.echo, color=False)
+
+
+def runs(command: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Let a command be a coroutine, whose first argument is the configuration."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        settings = Settings.load()
+        set_up_logs(settings.log_level)
+        uvloop.run(command(settings, *args, **kwargs))
+
+    return run
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Return an event that Ctrl-C and SIGTERM set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncGenerator[Connection]:
+    """Yield a connection to the database that the settings name."""
+    async with connected(settings.database_url.get_secret_value()) as connection:
+        yield connection
+
+
+class Counts(NamedTuple):
+    """Both stores of counts, and what moves counts between them."""
+
+    connection: Connection
+    buckets: BucketStore
+    rollup: Rollup
+    sites: SiteRegistry
+
+
+@asynccontextmanager
+async def counts(settings: Settings) -> AsyncGenerator[Counts]:
+    """Yield what a command needs that looks into both Redis and Postgres."""
+    sites = SiteRegistry()
+    async with database(settings) as connection, open_buckets(settings, system_clock) as (buckets, _salts):
+        sites.replace(await SiteStore(connection).list_all())
+        yield Counts(connection, buckets, Rollup(buckets, sites.known), sites)

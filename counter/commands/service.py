@@ -1,0 +1,51 @@
+"""`counter up`, `serve`, `migrate`, `rollup`, `config`."""
+
+import click
+
+from counter.aggregates.store import AggregateStore
+from counter.app import serve
+from counter.clock import system_clock
+from counter.commands.running import counts, runs, say, stop_on_signals
+from counter.config import Settings, describe
+from counter.database import migrate
+
+
+@click.command("up")
+@runs
+async def up_command(settings: Settings) -> None:
+    """Run everything, with an embedded Valkey and Postgres, and a demo portal."""
+    from counter.embedded.up import up  # noqa: PLC0415 - needs the extra `embedded`
+
+    await up(settings, stop=stop_on_signals(), say=say)
+
+
+@click.command("serve")
+@runs
+async def serve_command(settings: Settings) -> None:
+    """Run the service on the Redis and Postgres that the environment names."""
+    await serve(settings, stop=stop_on_signals(), say=say)
+
+
+@click.command("migrate")
+@runs
+async def migrate_command(settings: Settings) -> None:
+    """Bring the database up to date."""
+    for name in await migrate(settings.database_url.get_secret_value()):
+        say(f"applied {name}")
+    say("the database is up to date")
+
+
+@click.command("rollup")
+@click.option("--once", is_flag=True, required=True, help="Roll up what has changed, and end.")
+@runs
+async def rollup_command(settings: Settings, *, once: bool) -> None:  # noqa: ARG001 - `serve` does it for ever
+    """Write the open buckets into Postgres now."""
+    async with counts(settings) as both:
+        report = await both.rollup.run(AggregateStore(both.connection), system_clock())
+    say(f"{report.rows} rows and {report.page_rows} page rows written, {report.folded} bases made")
+
+
+@click.command("config")
+def config_command() -> None:
+    """Print all settings as a table in Markdown."""
+    say(describe(), nl=False)
