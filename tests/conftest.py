@@ -1,0 +1,83 @@
+"""The real engines that every test beyond the pure ones runs on, and a clean store for each test."""
+
+import shutil
+from collections.abc import AsyncIterator
+from itertools import count
+from pathlib import Path
+
+import asyncpg
+import pytest
+import redis.asyncio as redis
+
+from counter.database import migrate
+from counter.embedded.postgres import Postgres
+from counter.embedded.valkey import Valkey
+
+_NUMBERS = count(1)
+_TEMPLATE = "counter_template"
+
+
+@pytest.fixture(scope="session")
+async def valkey(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Valkey]:
+    """A running Valkey; a test may kill it, the next one finds it running."""
+    folder = tmp_path_factory.mktemp("valkey")
+    async with Valkey(folder) as engine:
+        yield engine
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Postgres]:
+    """A running Postgres; a test may kill it, the next one finds it running."""
+    folder = tmp_path_factory.mktemp("postgres")
+    # Without fsync a killed process loses nothing; only a machine that loses power would.
+    async with Postgres(folder, options=("-c", "fsync=off")) as engine:
+        yield engine
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+async def redis_url(valkey: Valkey) -> str:
+    """The address of an empty Valkey."""
+    await valkey.start()
+    async with redis.from_url(valkey.url) as client:
+        await client.flushall()
+        await client.script_flush()
+    return valkey.url
+
+
+@pytest.fixture(scope="session")
+async def _template(postgres: Postgres) -> str:
+    """A migrated database, to be cloned."""
+    await _run(postgres, f"CREATE DATABASE {_TEMPLATE}")
+    await migrate(_url(postgres, _TEMPLATE))
+    return _TEMPLATE
+
+
+@pytest.fixture
+async def database_url(postgres: Postgres, _template: str) -> AsyncIterator[str]:
+    """The address of a fresh, migrated database."""
+    await postgres.start()
+    name = f"test_{next(_NUMBERS)}"
+    await _run(postgres, f"CREATE DATABASE {name} TEMPLATE {_template}")
+    yield _url(postgres, name)
+    await postgres.start()
+    await _run(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def here(request: pytest.FixtureRequest) -> Path:
+    """The root of the clone."""
+    return request.config.rootpath
+
+
+def _url(postgres: Postgres, database: str) -> str:
+    return postgres.url.replace("/counter?", f"/{database}?")
+
+
+async def _run(postgres: Postgres, statement: str) -> None:
+    connection = await asyncpg.connect(postgres.url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

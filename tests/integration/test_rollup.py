@@ -1,0 +1,365 @@
+"""The rollup on real engines: whatever happens to it, rows and totals come out the same, and never fall."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+
+from counter.aggregates.adjustments import Ledger
+from counter.aggregates.store import AggregateStore
+from counter.buckets.batch import Batch, Hit, Kind
+from counter.buckets.store import BucketStore
+from counter.database import Connection, connected
+from counter.rollup.rollup import Report, Rollup
+from counter.sites.model import Site
+from counter.sites.registry import SiteRegistry
+from counter.sites.store import SiteStore
+from counter.widget.snapshot import Snapshot, add_up
+from tests.integration.conftest import LANE, Hot
+from tests.integration.model import person_id
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+NOON = int(datetime(2026, 6, 10, 12, tzinfo=UTC).timestamp() * 1000)
+ROWS = "select site_id, day, lane, generation, part, views, visits, visitors, bots, hour_views, hour_visits, version from aggregates order by 1, 2, 3, 4, 5"
+PAGE_ROWS = "select path, day, generation, part, views from page_aggregates join pages on pages.id = page_id order by 1, 2, 3, 4"
+_SEQUENCES = count(1)
+
+
+class Portal:
+    """A site in UTC with both its stores, and what a test does to it."""
+
+    def __init__(self, hot: Hot, connection: Connection, site: Site) -> None:
+        self.hot = hot
+        self.connection = connection
+        self.aggregates = AggregateStore(connection)
+        self.site = site
+        self.sites = SiteRegistry()
+        self.sites.replace([site])
+        self.rollup = Rollup(hot.store, self.sites.known)
+
+    async def view(self, at_ms: int, *people: int, page: str = "/a") -> None:
+        """Let people view a page at a moment."""
+        batch = Batch()
+        for person in people:
+            day = self.site.span_of(at_ms).day
+            ids = person_id(person, day), person_id(person, day - timedelta(days=1))
+            batch.add(Hit(self.site, at_ms, Kind.VIEW, page, *ids))
+        await self.hot.store.record(LANE, "worker", next(_SEQUENCES), batch, expires=True)
+
+    async def roll_up(self, now_ms: int, *adjusted: str) -> Report:
+        return await self.rollup.run(self.aggregates, now_ms, adjusted)
+
+    async def refresh(self, now_ms: int) -> Report:
+        return await self.rollup.refresh_base(self.site.key, self.aggregates, now_ms)
+
+    async def shown(self, now_ms: int) -> Snapshot:
+        """What the widget would show; the base is made first where there is none."""
+        live = await self.hot.store.read_site(self.site.key, now_ms - 300_000)
+        if live.base is None:
+            await self.refresh(now_ms)
+            live = await self.hot.store.read_site(self.site.key, now_ms - 300_000)
+        return add_up(live, now_ms)
+
+    async def rows(self) -> list[Any]:
+        return [tuple(row) for row in await self.connection.fetch(ROWS)] + [
+            tuple(row) for row in await self.connection.fetch(PAGE_ROWS)
+        ]
+
+    async def durable_total(self) -> int:
+        total: int = await self.connection.fetchval(
+            "select views from site_totals where site = $1", self.site.key
+        )
+        return total
+
+
+@pytest.fixture
+async def portal(hot: Hot, connection: Connection, add_site: Callable[..., Awaitable[Site]]) -> Portal:
+    return Portal(hot, connection, await add_site("portal", time_zone="UTC"))
+
+
+async def test_rollup_writes_what_redis_holds(portal: Portal) -> None:
+    """Rows, hours and pages equal the buckets, and the widget shows the same before and after."""
+    await portal.view(NOON, 1, 2, 3)
+    await portal.view(NOON + HOUR_MS, 1, page="/b")
+    before = await portal.shown(NOON + HOUR_MS)
+    report = await portal.roll_up(NOON + HOUR_MS)
+    row = await portal.connection.fetchrow("select * from aggregates")
+    assert (row["views"], row["visits"], row["visitors"]) == (4, 4, 3)
+    assert (row["hour_views"][12], row["hour_views"][13], row["hour_visits"][13]) == (3, 1, 1)
+    pages = await portal.connection.fetch(
+        "select path, views from page_aggregates join pages on id = page_id"
+    )
+    assert {page["path"]: page["views"] for page in pages} == {"/a": 3, "/b": 1}
+    assert (report.rows, report.page_rows) == (1, 2)
+    assert await portal.shown(NOON + HOUR_MS) == before
+    assert await portal.roll_up(NOON + HOUR_MS) == Report(0, 0, 0, 0)
+
+
+async def test_rollup_writes_only_pages_that_changed(portal: Portal) -> None:
+    """A page that was settled is not written again until it changes."""
+    await portal.view(NOON, 1)
+    await portal.roll_up(NOON)
+    await portal.view(NOON, 1, page="/b")
+    assert (await portal.roll_up(NOON)).page_rows == 1
+
+
+async def test_day_is_closed_after_its_rollup_and_the_total_stays(portal: Portal) -> None:
+    """A closed day leaves Redis, stays in the total, and yesterday's number is today's of yesterday."""
+    await portal.view(NOON, 1, 2)
+    before = await portal.shown(NOON)
+    await portal.roll_up(NOON + DAY_MS)
+    after = await portal.shown(NOON + DAY_MS)
+    assert after.total == before.total
+    assert after.days[date(2026, 6, 10)].visits == 2
+    assert await portal.hot.store.bucket_names(LANE) == (set(), set())
+    assert not await portal.hot.redis.keys("*bucket*")
+
+
+async def test_hits_after_the_close_of_their_day_count(portal: Portal) -> None:
+    """A hit that comes when its day is closed goes into a bucket of its own, and none is absorbed."""
+    await portal.view(NOON, 1, 2)
+    await portal.roll_up(NOON + DAY_MS)
+    for late in range(1, 4):
+        await portal.view(NOON + late, 3)
+        await portal.roll_up(NOON + DAY_MS)
+        assert (await portal.shown(NOON + DAY_MS)).total.views == 2 + late
+        assert await portal.durable_total() == 2 + late
+    assert (await portal.shown(NOON + DAY_MS)).days[date(2026, 6, 10)].visitors == 3
+
+
+async def test_visitors_of_a_day_in_two_buckets_are_counted_once(portal: Portal) -> None:
+    """The same visitor before and after a wipe of Redis is one visitor, live and rolled up, and they add up in SQL."""
+    await portal.view(NOON, 1, 2)
+    await portal.roll_up(NOON)
+    await portal.hot.redis.flushall()
+    await portal.view(NOON + 1, 2, 3)
+    assert (await portal.shown(NOON)).total.visitors == 3
+    await portal.roll_up(NOON)
+    assert await portal.connection.fetchval("select sum(visitors) from aggregates") == 3
+    await portal.roll_up(NOON + DAY_MS)
+    assert (await portal.shown(NOON + DAY_MS)).total.visitors == 3
+
+
+async def test_total_never_falls_when_redis_is_wiped(portal: Portal) -> None:
+    """After a rollup Redis may lose everything: the total stays, today goes on, every later hit shows."""
+    await portal.view(NOON, *range(50))
+    await portal.roll_up(NOON)
+    await portal.hot.redis.flushall()
+    assert (await portal.shown(NOON)).total.views == 50
+    for more in range(1, 6):
+        await portal.view(NOON + more, 100 + more)
+        shown = await portal.shown(NOON)
+        assert (shown.total.views, shown.days[date(2026, 6, 10)].views) == (50 + more, 50 + more)
+    await portal.roll_up(NOON)
+    assert await portal.durable_total() == 55
+
+
+async def test_no_hit_is_absorbed_after_an_older_snapshot_is_restored(portal: Portal) -> None:
+    """Redis comes back with less than was rolled up: a new generation begins, and every hit shows."""
+    await portal.view(NOON, *range(10))
+    await portal.roll_up(NOON)
+    old = {key: await portal.hot.redis.dump(key) for key in await portal.hot.redis.keys("*")}
+    await portal.view(NOON, *range(10, 30))
+    await portal.roll_up(NOON)
+    await portal.hot.redis.flushall()
+    for key, dump in old.items():
+        await portal.hot.redis.restore(key, 0, dump)
+    # The server is another process now, as its run id tells.
+    await portal.hot.redis.hset(LANE.generation, "run_id", "the life before")
+    await portal.hot.store.generation(LANE)
+    assert (await portal.shown(NOON)).total.views == 30
+    for more in range(1, 6):
+        await portal.view(NOON + 1, 50 + more)
+        assert (await portal.shown(NOON)).total.views == 30 + more
+    await portal.roll_up(NOON)
+    assert await portal.durable_total() == 35
+
+
+async def test_restart_that_lost_nothing_keeps_what_was_not_rolled_up(portal: Portal) -> None:
+    """Redis restarts with its file: what it held beyond the last rollup still counts, in the old generation."""
+    await portal.view(NOON, 1, 2)
+    await portal.roll_up(NOON)
+    await portal.view(NOON, 3)
+    await portal.hot.redis.hset(LANE.generation, "run_id", "the life before")
+    await portal.hot.store.generation(LANE)
+    await portal.view(NOON + 1, 4)
+    assert (await portal.shown(NOON)).total.views == 4
+    await portal.roll_up(NOON)
+    assert await portal.durable_total() == 4
+    assert await portal.connection.fetchval("select count(distinct generation) from aggregates") == 2
+
+
+async def test_two_rollups_at_once_leave_the_rows_of_one(portal: Portal, database_url: str) -> None:
+    """Rollups that overlap write the same absolute values."""
+    await portal.view(NOON, *range(20))
+    async with connected(database_url) as second, connected(database_url) as third:
+        for round_ in range(5):
+            await portal.view(NOON + round_, 50 + round_, page=f"/{round_}")
+            await asyncio.gather(
+                portal.roll_up(NOON),
+                portal.rollup.run(AggregateStore(second), NOON),
+                portal.rollup.refresh_base(portal.site.key, AggregateStore(third), NOON),
+            )
+            assert await portal.durable_total() == 21 + round_
+            assert (await portal.shown(NOON)).total.views == 21 + round_
+    assert len(await portal.connection.fetch("select * from aggregates")) == 1
+    assert await portal.connection.fetchval("select sum(views) from page_aggregates") == 25
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+class Mortal:
+    """Passes calls on, and ends the process before or after the n-th of them."""
+
+    def __init__(self, target: object, steps: "Steps") -> None:
+        self._target = target
+        self._steps = steps
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._target, name)
+        if not asyncio.iscoroutinefunction(found):
+            return found
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            self._steps.pass_by(f"before {name}")
+            result = await found(*args, **kwargs)
+            self._steps.pass_by(f"after {name}")
+            return result
+
+        return call
+
+
+class Steps:
+    """Counts the steps, and ends at one."""
+
+    def __init__(self, last: int) -> None:
+        self.left = last
+        self.passed: list[str] = []
+
+    def pass_by(self, name: str) -> None:
+        self.passed.append(name)
+        self.left -= 1
+        if self.left == 0:
+            raise Killed(name)
+
+
+async def test_rollup_killed_at_every_step_leaves_the_rows_of_a_whole_one(
+    portal: Portal, connection: Connection
+) -> None:
+    """Wherever a rollup ends, hits go on, and the next one brings rows and total to what they must be."""
+    views = 0
+    ended_at: list[str] = []
+    for last in count(1):
+        day_ms = last * DAY_MS
+        await portal.view(NOON + day_ms, 1, 2, page=f"/{last}")
+        steps = Steps(last)
+        dying = Rollup(_mortal(portal.hot.store, steps), portal.sites.known)
+        try:
+            # The day before is closed in this rollup, the new one is open.
+            await dying.run(_mortal(portal.aggregates, steps), NOON + day_ms)
+        except Killed as end:
+            ended_at.append(str(end))
+        await portal.view(NOON + day_ms, 3, page=f"/{last}")
+        views += 3
+        assert (await portal.shown(NOON + day_ms)).total.views == views
+        await portal.roll_up(NOON + day_ms)
+        assert (await portal.shown(NOON + day_ms)).total.views == views
+        assert await portal.durable_total() == views
+        if steps.left > 0:
+            break
+    assert {
+        "before write",
+        "after write",
+        "before settle",
+        "after settle",
+        "before fold",
+        "after fold",
+    } <= set(ended_at)
+    rows = await connection.fetch("select views, visits, visitors from aggregates")
+    assert {tuple(row) for row in rows} == {(3, 3, 3)}
+    assert {row["views"] for row in await connection.fetch("select views from page_aggregates")} == {3}
+
+
+def _mortal(target: BucketStore | AggregateStore, steps: Steps) -> Any:
+    return Mortal(target, steps)
+
+
+async def test_paused_leader_cannot_put_an_old_base_in_place(portal: Portal) -> None:
+    """A rollup that was stopped before its last step, and goes on later, changes nothing any more."""
+    await portal.view(NOON, 1)
+    go_on, reached = asyncio.Event(), asyncio.Event()
+
+    class Paused(Mortal):
+        def __getattr__(self, name: str) -> Any:
+            found = getattr(self._target, name)
+            if name != "fold":
+                return found
+
+            async def fold(*args: Any) -> Any:
+                reached.set()
+                await go_on.wait()
+                return await found(*args)
+
+            return fold
+
+    old = Rollup(Paused(portal.hot.store, Steps(0)), portal.sites.known)  # type: ignore[arg-type]
+    leader = asyncio.create_task(old.run(portal.aggregates, NOON + DAY_MS))
+    await reached.wait()
+    await portal.roll_up(NOON + DAY_MS)
+    await Ledger(portal.connection).add(portal.site.id, {"views": 100}, "opening balance", "an office")
+    await portal.roll_up(NOON + DAY_MS, portal.site.key)
+    go_on.set()
+    assert (await leader).postponed == 1
+    assert (await portal.shown(NOON + DAY_MS)).total.views == 101
+
+
+async def test_stale_row_does_not_replace_a_later_one(portal: Portal) -> None:
+    """A write that was on its way for minutes loses against one that knew more."""
+    await portal.view(NOON, 1)
+    reads: list[Any] = []
+
+    class Slow(AggregateStore):
+        async def write(self, rows: Any) -> None:
+            reads.append(rows)
+
+    await portal.rollup.run(Slow(portal.connection), NOON)
+    await portal.view(NOON, 2)
+    await portal.roll_up(NOON)
+    await portal.refresh(NOON)
+    await portal.aggregates.write(reads[0])
+    assert await portal.durable_total() == 2
+
+
+async def test_adjustment_moves_the_total_and_stands_in_the_ledger(portal: Portal) -> None:
+    """After an opening balance the total starts there; ledger and aggregates together are the total shown."""
+    await portal.view(NOON, 1, 2, 3)
+    await portal.roll_up(NOON)
+    await Ledger(portal.connection).add(portal.site.id, {"visits": 412_132}, "opening balance", "an office")
+    await portal.roll_up(NOON, portal.site.key)
+    assert (await portal.shown(NOON)).total.visits == 412_135
+    assert (await Ledger(portal.connection).totals("portal"))["visits"] == 412_135
+
+
+@pytest.mark.parametrize("statement", ["update adjustments set amount = 0", "delete from adjustments"])
+async def test_ledger_cannot_be_changed(portal: Portal, statement: str) -> None:
+    """The database itself refuses to change or drop a row of the ledger."""
+    await Ledger(portal.connection).add(portal.site.id, {"views": 5}, "a correction", "an office")
+    with pytest.raises(Exception, match="the ledger is only ever added to"):
+        await portal.connection.execute(statement)
+
+
+async def test_buckets_of_a_removed_site_are_discarded(portal: Portal) -> None:
+    """A site that is gone leaves nothing behind, and does not stop the rollup of others."""
+    await portal.view(NOON, 1)
+    await SiteStore(portal.connection).remove(portal.site.key)
+    portal.sites.replace([])
+    await portal.roll_up(NOON)
+    assert await portal.hot.store.bucket_names(LANE) == (set(), set())
+    assert not await portal.hot.redis.keys("*portal*")
