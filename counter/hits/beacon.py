@@ -40,7 +40,7 @@ def parse_hit(body: bytes) -> HitBeacon:
     """
     try:
         beacon = _hit_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInputError('a hit is JSON such as {"site": "demo", "path": "/"}') from error
     check_site_key(beacon.site)
     return beacon
@@ -54,7 +54,7 @@ def parse_heartbeat(body: bytes) -> HeartbeatBeacon:
     """
     try:
         beacon = _heartbeat_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidInputError('a heartbeat is JSON such as {"site": "demo"}') from error
     check_site_key(beacon.site)
     return beacon

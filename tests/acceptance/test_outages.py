@@ -1,0 +1,77 @@
+"""When Redis or Postgres is away: no wrong number, no lost count, and it goes on by itself."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from pydantic import SecretStr
+
+from counter.config import Settings
+from counter.embedded.postgres import Postgres
+from tests.acceptance.conftest import Running, SetClock, running
+from tests.proxy import Link, proxied
+
+
+@pytest.fixture
+async def link(redis_url: str) -> AsyncIterator[Link]:
+    async with proxied(redis_url) as found:
+        yield found
+
+
+@pytest.fixture
+async def linked(settings: Settings, link: Link) -> AsyncIterator[Running]:
+    """A service whose link to Redis can be cut."""
+    async with running(settings.model_copy(update={"redis_url": SecretStr(link.url)}), SetClock()) as service:
+        await service.add_site()
+        yield service
+
+
+async def test_numbers_stay_and_say_that_they_are_stale(linked: Running, link: Link) -> None:
+    """Without Redis the widget shows the last good numbers with their time, never 0; hits are told to come again."""
+    await linked.hit()
+    good = await linked.widget()
+    link.refuses = True
+    link.cut()
+    linked.clock.now_ms += 60_000
+    stale = await linked.widget()
+    assert stale["meta"]["stale"] is True
+    assert stale["meta"]["as_of"] == good["meta"]["as_of"]
+    assert {**stale, "meta": 0} == {**good, "meta": 0}
+    refused = await linked.hit()
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+    assert (await refused.json())["type"] == "urn:counter:problem:busy"
+    async with linked.session.get(linked.admin + "/readyz") as response:
+        assert response.status == 503
+        assert "redis" in (await response.json())["parts"]
+    link.refuses = False
+    assert (await linked.hit()).status == 200
+    assert (await linked.widget(metric="views"))["total"] == 2
+    assert (await linked.widget())["meta"]["stale"] is False
+
+
+async def test_no_number_is_better_than_a_wrong_one(settings: Settings, link: Link) -> None:
+    """A service that never saw Redis answers 503 rather than 0."""
+    link.refuses = True
+    async with running(settings.model_copy(update={"redis_url": SecretStr(link.url)}), SetClock()) as service:
+        await service.add_site()
+        response = await service.get("/v1/sites/portal/widget")
+        assert (response.status, response.content_type) == (503, "application/problem+json")
+        assert response.headers["Cache-Control"] == "no-store"
+
+
+async def test_counting_goes_on_without_postgres(service: Running, postgres: Postgres) -> None:
+    """Postgres may be away: hits count, the widget is fresh, and everything lands when it is back."""
+    await service.hit()
+    await service.widget()
+    postgres.kill()
+    for _hit in range(3):
+        assert (await service.hit(query="?quiet=1")).status == 204
+    found = await service.widget(metric="views")
+    assert (found["total"], found["meta"]["stale"]) == (4, False)
+    async with service.session.get(service.admin + "/readyz") as response:
+        assert (response.status, (await response.json())["parts"]["postgres"][:9]) == (200, "Postgres:")
+    await postgres.start()
+    rolled_up = await service.metric("counter_rollup_last_success_timestamp_seconds")
+    service.clock.now_ms += 60_000
+    while await service.metric("counter_rollup_last_success_timestamp_seconds") <= rolled_up:
+        pass
+    assert (await service.widget(metric="views"))["total"] == 4
