@@ -28,7 +28,7 @@ from counter.rollup.loop import RollupLoop
 from counter.rollup.rollup import Rollup
 from counter.sites.demo import ensure_demo_site
 from counter.sites.registry import SiteRegistry, followed
-from counter.widget.files import demo_routes, script_routes
+from counter.widget.files import demo_routes, file_routes
 from counter.widget.handlers import WidgetHandlers
 from counter.widget.pages import PageViews
 from counter.widget.snapshots import Snapshots
@@ -77,7 +77,7 @@ async def build(settings: Settings, clock: Clock = system_clock) -> AsyncGenerat
         admin = AdminHandlers(metrics.registry, Readiness(store, pool, sites), online)
         demo = demo_routes() if settings.demo else []
         yield Service(
-            public=_application(metrics, [*hits.routes(), *widget.routes(), *script_routes(), *demo]),
+            public=_application(metrics, [*hits.routes(), *widget.routes(), *file_routes(), *demo]),
             admin=_application(metrics, admin.routes()),
         )
 

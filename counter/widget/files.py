@@ -1,4 +1,4 @@
-"""The files that a page loads: the script, and the demo portal."""
+"""The files that are served as they are: the script, the contract, the demo portal."""
 
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -16,6 +16,7 @@ TYPES: Final[Mapping[str, str]] = {
     "html": "text/html",
     "ico": "image/x-icon",
     "js": "text/javascript",
+    "json": "application/json",
     "png": "image/png",
     "svg": "image/svg+xml",
     "webp": "image/webp",
@@ -33,11 +34,11 @@ class _File(NamedTuple):
     etag: str
 
 
-def script_routes() -> list[web.RouteDef]:
-    """Return the address of the script."""
-    return [
-        web.get("/counter.js", _serving(_read(_static() / "counter.js"), {"Cache-Control": SCRIPT_CACHE}))
-    ]
+def file_routes() -> list[web.RouteDef]:
+    """Return the addresses of the script and of the contract of the whole interface."""
+    headers = {"Cache-Control": SCRIPT_CACHE}
+    names = ("counter.js", "openapi.json")
+    return [web.get(f"/{name}", _serving(_read(_static() / name), headers)) for name in names]
 
 
 def demo_routes() -> list[web.RouteDef]:
