@@ -1,0 +1,34 @@
+# The service alone; Redis (or Valkey) and Postgres are named by COUNTER_REDIS_URL and COUNTER_DATABASE_URL.
+# `docker build -t visitor-counter .` builds it; deploy/compose.yaml runs it with both.
+
+FROM python:3.13-slim AS build
+RUN python -m venv /opt/counter
+COPY requirements-serve.lock /
+RUN /opt/counter/bin/python -m pip install --no-cache-dir --disable-pip-version-check \
+        --require-hashes --only-binary :all: -r /requirements-serve.lock \
+    && /opt/counter/bin/python -m pip uninstall --yes pip
+# The program runs from its sources, as `make run` does: no build tool, so nothing unlocked, is needed.
+COPY counter /opt/counter/app/counter
+COPY sql /opt/counter/app/sql
+RUN printf '#!/bin/sh\nexec python -m counter "$@"\n' >/opt/counter/bin/counter \
+    && chmod 755 /opt/counter/bin/counter \
+    && /opt/counter/bin/python -m compileall -q /opt/counter/app
+
+FROM python:3.13-slim
+LABEL org.opencontainers.image.title="visitor-counter" \
+    org.opencontainers.image.licenses="MIT"
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin counter
+COPY --from=build /opt/counter /opt/counter
+ENV PATH=/opt/counter/bin:$PATH \
+    PYTHONPATH=/opt/counter/app \
+    PYTHONDONTWRITEBYTECODE=1 \
+    COUNTER_HOST=0.0.0.0 \
+    COUNTER_ADMIN_HOST=0.0.0.0
+USER 10001
+WORKDIR /tmp
+# 8080 is for the visitors. 8081 is for the administrator and must not be published to the world.
+EXPOSE 8080 8081
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
+    CMD ["python", "-c", "from os import environ; from urllib.request import urlopen; urlopen('http://127.0.0.1:' + environ.get('COUNTER_ADMIN_PORT', '8081') + '/healthz', timeout=2)"]
+ENTRYPOINT ["counter"]
+CMD ["serve"]

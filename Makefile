@@ -1,0 +1,32 @@
+# Everything lives in this folder: programs in .venv, data in var. `make help` lists what there is.
+.PHONY: help run test check lock clean
+.DEFAULT_GOAL := help
+
+PY := .venv/bin/python
+UV := .venv/tools/bin/uv
+COMPILE = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+	--custom-compile-command "make lock" pyproject.toml
+export PLAYWRIGHT_BROWSERS_PATH = $(CURDIR)/.venv/browsers
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile
+
+run: ## Serve http://127.0.0.1:8080/ with embedded Valkey and Postgres; Ctrl-C stops, the data stay in var
+	@sh deploy/bootstrap.sh run && exec $(PY) -m counter up
+
+test: check ## Run every check and every test on the real engines and a real browser
+	@sh deploy/bootstrap.sh test && exec $(PY) -m pytest
+
+check: ## Check format, lint and types
+	@sh deploy/bootstrap.sh check
+	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy
+
+lock: ## Choose the newest allowed versions of all dependencies and lock them
+	@sh deploy/bootstrap.sh run
+	@test -x $(UV) || { $(PY) -m venv .venv/tools && .venv/tools/bin/pip install --quiet uv; }
+	$(COMPILE) --upgrade --group dev --extra embedded --output-file requirements-dev.lock
+	$(COMPILE) --extra embedded --constraint requirements-dev.lock --output-file requirements.lock
+	$(COMPILE) --constraint requirements-dev.lock --output-file requirements-serve.lock
+
+clean: ## Remove .venv and the caches; the data in var stay
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

@@ -1,0 +1,116 @@
+"""`counter up`: both engines and the service in one command, on one folder."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
+
+from pydantic import SecretStr
+
+from counter.app import serve
+from counter.config import Settings
+from counter.embedded.engine import Engine
+from counter.embedded.folder import exclusive, writable
+from counter.embedded.ports import require_free_ports
+from counter.embedded.postgres import Postgres
+from counter.embedded.valkey import Valkey
+from counter.errors import EmbeddedEngineError
+
+_TRIES, _TRIES_SECONDS = 5, 60.0
+_PAUSE_SECONDS = 1.0
+_GRACE_SECONDS = 30.0
+
+
+async def up(settings: Settings, *, stop: asyncio.Event, say: Callable[[str], None]) -> None:
+    """Run Valkey, Postgres and the service until `stop` is set; then end them in the opposite order.
+
+    Args:
+        settings: `data_dir` holds the data; the addresses of Redis and Postgres are replaced by our own.
+        stop: set it to end everything cleanly.
+        say: takes each line for the person at the terminal.
+
+    Raises:
+        ConfigError: a port is taken.
+        EmbeddedEngineError: the folder or an engine cannot be used.
+    """
+    require_free_ports(settings)
+    with exclusive(settings.data_dir):
+        valkey = Valkey(settings.data_dir / "valkey")
+        postgres = Postgres(settings.data_dir / "postgres")
+        say(f"starting Valkey and Postgres in {settings.data_dir}")
+        try:
+            await _start_all(valkey, postgres)
+            with _addresses_in(settings.data_dir / "env", valkey, postgres) as file:
+                say(f"for other commands, in another terminal:  . {file}")
+                addresses = {"redis_url": SecretStr(valkey.url), "database_url": SecretStr(postgres.url)}
+                ours = settings.model_copy(update={**addresses, "demo": True})
+                await _serve_on(valkey, postgres, settings=ours, stop=stop, say=say)
+            say(f"stopping Valkey and Postgres; the data stay in {settings.data_dir}")
+        finally:
+            await asyncio.gather(valkey.stop(), postgres.stop())
+
+
+async def _start_all(*engines: Engine) -> None:
+    outcomes = await asyncio.gather(*(engine.start() for engine in engines), return_exceptions=True)
+    for outcome in outcomes:
+        if outcome is not None:
+            raise outcome
+
+
+@contextmanager
+def _addresses_in(file: Path, valkey: Valkey, postgres: Postgres) -> Iterator[Path]:
+    """Keep the addresses in a file for the shell: `counter site list` and the like find the engines."""
+    with writable(file):
+        file.write_text(
+            f"export COUNTER_REDIS_URL={quote(valkey.url)}\n"
+            f"export COUNTER_DATABASE_URL={quote(postgres.url)}\n",
+            encoding="utf-8",
+        )
+    try:
+        yield file
+    finally:
+        file.unlink(missing_ok=True)
+
+
+async def _serve_on(
+    *engines: Engine, settings: Settings, stop: asyncio.Event, say: Callable[[str], None]
+) -> None:
+    """Serve, and start an engine again that ends; when that does not help, stop serving."""
+    serving = asyncio.create_task(serve(settings, stop=stop, say=say))
+    keepers = [asyncio.create_task(_keep_running(engine, say)) for engine in engines]
+    tasks = [serving, *keepers]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not serving.done():  # an engine cannot be kept running
+            stop.set()
+            await asyncio.wait([serving], timeout=_GRACE_SECONDS)
+        for task in reversed(tasks):
+            if task.done():
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _keep_running(engine: Engine, say: Callable[[str], None]) -> None:
+    """Start the engine again whenever it has ended.
+
+    Raises:
+        EmbeddedEngineError: it ended too often.
+    """
+    clock = asyncio.get_running_loop().time
+    ends: deque[float] = deque(maxlen=_TRIES)
+    while True:
+        reason = await engine.ended()
+        ends.append(clock())
+        if len(ends) == _TRIES and ends[-1] - ends[0] < _TRIES_SECONDS:
+            raise EmbeddedEngineError(f"{engine.label} does not stay up: {reason} (see {engine.log})")
+        say(f"{engine.label} ended unexpectedly ({reason}); starting it again")
+        try:
+            await engine.start()
+        except EmbeddedEngineError as error:
+            say(str(error))
+            await asyncio.sleep(_PAUSE_SECONDS)
