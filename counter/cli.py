@@ -3,6 +3,7 @@
 import click
 
 from counter import __version__
+from counter.commands.imports import import_group
 from counter.commands.service import (
     config_command,
     migrate_command,
@@ -26,6 +27,7 @@ for _command in (
     migrate_command,
     site_group,
     adjust_command,
+    import_group,
     config_command,
 ):
     counter.add_command(_command)

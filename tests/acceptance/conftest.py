@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,13 +100,14 @@ async def running(settings: Settings, clock: SetClock) -> AsyncIterator[Running]
 
 
 @pytest.fixture
-def settings(redis_url: str, database_url: str) -> Settings:
+def settings(redis_url: str, database_url: str, tmp_path: Path) -> Settings:
     return Settings(
         redis_url=SecretStr(redis_url),
         database_url=SecretStr(database_url),
         rollup_seconds=0.2,
         redis_timeout_seconds=0.5,
-        record_timeout_seconds=0.5,
+        patience_seconds=0.3,
+        spool_dir=tmp_path / "spool",
         snapshot_milliseconds=0,
         demo=True,
     )

@@ -26,7 +26,7 @@ async def linked(settings: Settings, link: Link) -> AsyncIterator[Running]:
 
 
 async def test_numbers_stay_and_say_that_they_are_stale(linked: Running, link: Link) -> None:
-    """Without Redis the widget shows the last good numbers with their time, never 0; hits are told to come again."""
+    """Without Redis the widget shows the last good numbers with their time, never 0; hits are kept on disk."""
     await linked.hit()
     good = await linked.widget()
     link.refuses = True
@@ -36,16 +36,34 @@ async def test_numbers_stay_and_say_that_they_are_stale(linked: Running, link: L
     assert stale["meta"]["stale"] is True
     assert stale["meta"]["as_of"] == good["meta"]["as_of"]
     assert {**stale, "meta": 0} == {**good, "meta": 0}
-    refused = await linked.hit()
-    assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
-    assert (await refused.json())["type"] == "urn:counter:problem:busy"
+    kept = await linked.hit()
+    assert (kept.status, (await kept.json())["meta"]["stale"]) == (202, True)
+    assert (await linked.hit(query="?quiet=1")).status == 202
     async with linked.session.get(linked.admin + "/readyz") as response:
-        assert response.status == 503
-        assert "redis" in (await response.json())["parts"]
+        assert response.status == 200
+        assert (await response.json())["parts"]["redis"].startswith("Redis does not answer")
     link.refuses = False
-    assert (await linked.hit()).status == 200
-    assert (await linked.widget(metric="views"))["total"] == 2
+    while (await linked.widget(metric="views"))["total"] != 3:
+        pass
     assert (await linked.widget())["meta"]["stale"] is False
+    while (await linked.hit()).status != 200:
+        pass
+    assert await linked.metric("counter_replayed_hits_total") >= 2
+
+
+async def test_hit_is_refused_without_redis_and_spool(settings: Settings, link: Link) -> None:
+    """Where no spool is kept, a hit that cannot be counted is told to come again, and readiness says so."""
+    bare = settings.model_copy(update={"redis_url": SecretStr(link.url), "spool_mb": 0})
+    async with running(bare, SetClock()) as service:
+        await service.add_site()
+        assert (await service.hit()).status == 200
+        link.refuses = True
+        link.cut()
+        refused = await service.hit()
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+        assert (await refused.json())["type"] == "urn:counter:problem:busy"
+        async with service.session.get(service.admin + "/readyz") as response:
+            assert response.status == 503
 
 
 async def test_no_number_is_better_than_a_wrong_one(settings: Settings, link: Link) -> None:

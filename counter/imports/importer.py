@@ -1,0 +1,121 @@
+"""The way of a log: read, counted in a lane of its own, written down at once, shown.
+
+It may be cut short anywhere and run again: what Redis has counted it skips, and Postgres gets all rows of a
+file in one transaction, or none. What a log and the live counter both saw counts twice, so import what came
+before the counter.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Final
+
+from counter.aggregates.store import AggregateStore
+from counter.buckets.base import Counts
+from counter.buckets.keys import LaneKeys
+from counter.clock import Clock
+from counter.database import Connection, translated
+from counter.errors import ImportFileError
+from counter.imports.chooser import Chooser
+from counter.imports.file import Contents, LogFile
+from counter.imports.lane import LOST, ImportLane, patiently
+from counter.imports.order import batches, in_order
+from counter.imports.plan import Options, Plan
+from counter.imports.store import Imported, ImportStore
+from counter.imports.tally import Tally
+from counter.rollup.rollup import Rollup
+from counter.rollup.rows import make_rows
+from counter.sites.model import Site
+
+ROW_LANE: Final = LaneKeys("import")
+_FOLDS: Final = 10
+
+OpenLane = Callable[[Plan], AbstractAsyncContextManager[ImportLane]]
+
+
+class Importer:
+    """Imports logs.
+
+    Args:
+        connection: to Postgres; it keeps other imports into the same site out until it is closed.
+        rollup: of the live lanes, which makes the new sums seen.
+        open_lane: opens the lane of an import.
+    """
+
+    def __init__(self, connection: Connection, rollup: Rollup, open_lane: OpenLane, clock: Clock) -> None:
+        self._connection = connection
+        self._rollup = rollup
+        self._open_lane = open_lane
+        self._clock = clock
+        self._imports = ImportStore(connection)
+        self._aggregates = AggregateStore(connection)
+
+    async def run(self, file: LogFile, site: Site, options: Options) -> Tally | None:
+        """Import a file, or the rest of it; None if it is in already.
+
+        Raises:
+            ImportFileError: it cannot be imported so; nothing of it is in Postgres.
+            BucketsUnavailableError, AggregatesUnavailableError: run it again to go on.
+        """
+        await self._imports.lock(site.id)
+        imported = await self._imports.list_of(site.id)
+        contents = await file.survey(_digests_by_lines(imported))
+        plan = Plan(site, options, contents.digest)
+        before = next((each for each in imported if each.digest == plan.digest), None)
+        if before and before.options != str(options):
+            raise ImportFileError(f"{file.path.name} was imported with {before.options}, and that stays")
+        async with self._open_lane(plan) as lane:
+            try:
+                tally = None if before else await self._import(file, contents, plan, lane)
+                await self._show(site)
+            except ImportFileError:
+                await patiently(lane.clear)
+                raise
+            await patiently(lane.clear)
+        return tally
+
+    async def _import(self, file: LogFile, contents: Contents, plan: Plan, lane: ImportLane) -> Tally:
+        tally = Tally()
+        await lane.begin()
+        hits = tally.read(file.lines(contents), Chooser(plan))
+        for sequence, batch in enumerate(batches(tally.watch(in_order(hits))), start=1):
+            await lane.send(sequence, batch)
+        if tally.malformed == tally.lines:
+            raise ImportFileError(f"{file.path.name} has no line of an access log")
+        # Pages are named beforehand: two transactions that both name pages could wait for each other.
+        async for buckets in lane.buckets():
+            await self._imports.name_pages(plan.site.id, [path for each in buckets for path in each.pages])
+        with translated():
+            async with self._connection.transaction():
+                await self._write(plan, lane, tally)
+                await self._imports.finish(plan, file.path.name, tally)
+        return tally
+
+    async def _write(self, plan: Plan, lane: ImportLane, tally: Tally) -> None:
+        """Write all days, and make sure that they hold what was read."""
+        ids = {plan.site.key: plan.site.id}
+        async for buckets in lane.buckets():
+            exact = [tally.exactly(bucket) for bucket in buckets]
+            rows = await make_rows(ROW_LANE, ids, exact, lane.store, self._aggregates)
+            await self._aggregates.write(rows)
+            tally.days |= {row.key.day: Counts(row.views, row.visits, row.visitors, row.bots) for row in rows}
+        written = sum(tally.days.values(), Counts())
+        if (written.views, written.bots) != (tally.views, tally.bots):
+            raise ImportFileError(LOST)
+
+    async def _show(self, site: Site) -> None:
+        """Let the site's widget start from the new sums."""
+        for _attempt in range(_FOLDS):
+            report = await patiently(
+                lambda: self._rollup.refresh_base(site.key, self._aggregates, self._clock())
+            )
+            if not report.postponed:
+                return
+        raise ImportFileError("the rows are written, but not yet shown; run the same command again")
+
+
+def _digests_by_lines(imported: list[Imported]) -> dict[int, set[str]]:
+    found: dict[int, set[str]] = defaultdict(set)
+    for each in imported:
+        found[each.lines].add(each.digest)
+    return found

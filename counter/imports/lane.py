@@ -1,0 +1,109 @@
+"""Redis' part in an import: a lane for one file alone, which lasts until its rows are in Postgres.
+
+The lane remembers how far it got, so an import that was cut short goes on there when it is run again. It
+needs about 13 kB for each day of the log and 100 B for each page of a day.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final, TypeVar
+
+from redis.asyncio import Redis
+
+from counter.buckets.batch import Batch
+from counter.buckets.connection import open_redis
+from counter.buckets.operations import translated
+from counter.buckets.store import BucketStore, StoredBucket
+from counter.errors import BucketsUnavailableError, ImportFileError
+from counter.imports.plan import Plan
+
+WORKER: Final = "import"
+PAUSES_SECONDS: Final = (0.1, 0.2, 0.5, 1, 2, 5)
+BUCKETS_AT_ONCE: Final = 8
+LOST: Final = "Redis lost part of this import; run the same command again"
+
+T = TypeVar("T")
+
+
+class ImportLane:
+    """Counts batches numbered 1, 2, 3, …, each once, however often the import is run."""
+
+    def __init__(self, redis: Redis, store: BucketStore, plan: Plan) -> None:
+        self.store = store
+        self._redis = redis
+        self._plan = plan
+        self._keys = plan.lane
+
+    async def begin(self) -> None:
+        """Go on where this import stopped; start anew if Redis holds anything but its beginning.
+
+        Raises:
+            BucketsUnavailableError: Redis does not answer.
+        """
+        generation = await self.store.generation(self._keys)
+        (index,) = await self.store.read_indexes(self._keys, [self._plan.site.key])
+        with translated():
+            begun = await self._redis.exists(self._keys.token(WORKER))
+        same = {generation, *(name.generation for name in index.names)} == {self._plan.attempt}
+        if not same or bool(index.names) != bool(begun):
+            await self.clear()
+            await self.store.generation(self._keys)
+
+    async def send(self, sequence: int, batch: Batch) -> None:
+        """Count a batch unless it is counted already.
+
+        Raises:
+            BucketsUnavailableError: Redis does not answer; run the import again to go on.
+            ImportFileError: Redis lost earlier batches.
+        """
+        before = await patiently(
+            lambda: self.store.record(self._keys, WORKER, sequence, batch, expires=False)
+        )
+        if before < sequence - 1:
+            raise ImportFileError(LOST)
+
+    async def buckets(self) -> AsyncGenerator[list[StoredBucket]]:
+        """Yield all days, a few at a time, under the names that their rows shall have."""
+        (index,) = await self.store.read_indexes(self._keys, [self._plan.site.key])
+        for first in range(0, len(index.names), BUCKETS_AT_ONCE):
+            names = index.names[first : first + BUCKETS_AT_ONCE]
+            stored = await patiently(partial(self.store.read_buckets, self._keys, names))
+            yield [
+                bucket._replace(part=0, name=bucket.name._replace(generation=self._plan.generation))
+                for bucket in stored
+            ]
+
+    async def clear(self) -> None:
+        """Remove the lane; the token first, as nothing may be skipped that is no longer there."""
+        (index,) = await self.store.read_indexes(self._keys, [self._plan.site.key])
+        with translated():
+            await self._redis.unlink(self._keys.token(WORKER))
+        await self.store.discard(self._keys, self._plan.site.key, index.names)
+        with translated():
+            await self._redis.unlink(self._keys.generation, self._keys.parts)
+
+
+async def patiently(call: Callable[[], Awaitable[T]]) -> T:
+    """Make a call that may be made again; do so for some seconds while Redis does not answer.
+
+    Raises:
+        BucketsUnavailableError: it still does not.
+    """
+    for pause in PAUSES_SECONDS:
+        try:
+            return await call()
+        except BucketsUnavailableError:
+            await asyncio.sleep(pause)
+    return await call()
+
+
+@asynccontextmanager
+async def open_lane(url: str, timeout_seconds: float, plan: Plan) -> AsyncGenerator[ImportLane]:
+    """Yield the lane of an import over a connection of its own."""
+    lanes = [plan.lane]
+    async with open_redis(
+        url, timeout_seconds=timeout_seconds, lanes=lanes, new_generation=lambda: plan.attempt
+    ) as redis:
+        yield ImportLane(redis, BucketStore(redis, lanes, lambda: plan.attempt), plan)

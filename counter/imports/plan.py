@@ -1,0 +1,69 @@
+"""What an import is, and the names that follow from it. Pure."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final, Literal, NamedTuple, get_args
+
+from counter import __version__
+from counter.buckets.keys import LaneKeys
+from counter.sites.model import Site
+
+Requests = Literal["pages", "all"]
+Bots = Literal["apart", "in", "skip"]
+REQUESTS: Final[tuple[Requests, ...]] = get_args(Requests)
+BOTS: Final[tuple[Bots, ...]] = get_args(Bots)
+
+_NAME_DIGITS: Final = 12
+
+
+class Options(NamedTuple):
+    """What of a log counts.
+
+    Attributes:
+        requests: only those that showed a page, or all.
+        bots: counted apart, as everywhere; in all figures, like people; or not at all.
+    """
+
+    requests: Requests = "pages"
+    bots: Bots = "apart"
+
+    def __str__(self) -> str:
+        return f"requests={self.requests} bots={self.bots}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One file's way into one site.
+
+    Attributes:
+        digest: SHA-256 of the file's content, hexadecimal.
+    """
+
+    site: Site
+    options: Options
+    digest: str
+
+    @property
+    def generation(self) -> str:
+        """The generation under which the rows of this file stand."""
+        return f"import-{self.digest[:_NAME_DIGITS]}"
+
+    @property
+    def attempt(self) -> str:
+        """The generation in Redis: another one where the same file would be counted otherwise."""
+        told = repr((self.options, self.site.id, self.site.settings, __version__))
+        return f"{self.generation}-{blake2b(told.encode(), digest_size=4).hexdigest()}"
+
+    @property
+    def lane(self) -> LaneKeys:
+        """A lane of its own, so that nobody's presence is touched."""
+        return LaneKeys(f"{self.generation}-{self.site.key}")
+
+    @property
+    def salt(self) -> bytes:
+        """The key of the visitor ids.
+
+        It follows from the file, so that the same file always gives the same numbers. Whoever has it has the
+        file, where the addresses stand anyway; without the file nobody can tell who is in the sketches.
+        """
+        return blake2b(self.digest.encode(), digest_size=32, person=b"counter import").digest()

@@ -1,0 +1,58 @@
+"""All that is asked of Postgres about imports."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from counter.database import Connection, read_query, translated
+from counter.errors import ImportFileError
+from counter.imports.plan import Plan
+from counter.imports.tally import Tally
+
+
+class Imported(NamedTuple):
+    """A file whose history is in the aggregates."""
+
+    digest: str
+    options: str
+    lines: int
+
+
+class ImportStore:
+    """The files that were imported, over one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def lock(self, site_id: int) -> None:
+        """Keep others from importing into a site until the connection is closed.
+
+        Raises:
+            ImportFileError: another import is under way.
+        """
+        with translated():
+            if not await self._connection.fetchval(read_query("imports.try_lock"), site_id):
+                raise ImportFileError("another import into this site is under way")
+
+    async def list_of(self, site_id: int) -> list[Imported]:
+        """Return what was imported into a site."""
+        with translated():
+            rows = await self._connection.fetch(read_query("imports.list_of"), site_id)
+        return [Imported(*row) for row in map(tuple, rows)]
+
+    async def name_pages(self, site_id: int, paths: Sequence[str]) -> None:
+        """Give an id to each page that has none."""
+        with translated():
+            await self._connection.execute(read_query("aggregates.name_pages"), [site_id] * len(paths), paths)
+
+    async def finish(self, plan: Plan, file_name: str, tally: Tally) -> None:
+        """Note that a file is imported."""
+        with translated():
+            await self._connection.execute(
+                read_query("imports.finish"),
+                plan.site.id,
+                plan.digest,
+                str(plan.options),
+                file_name,
+                tally.lines,
+                tally.malformed,
+            )

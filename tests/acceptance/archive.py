@@ -1,0 +1,112 @@
+"""A site with imported history: what the tests of imports share."""
+
+import gzip
+import os
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process, create_subprocess_exec
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from counter.commands.running import counts
+from counter.config import Settings
+from counter.imports.file import LogFile
+from counter.imports.importer import Importer
+from counter.imports.lane import open_lane
+from counter.imports.plan import Options
+from counter.imports.tally import Tally
+from counter.sites.model import SiteSettings
+from counter.sites.store import SiteStore
+from tests.acceptance.conftest import SetClock
+
+LOG = Path(__file__).parent.parent / "data" / "semicomplete-2015-05.access.log.gz"
+EVERYTHING = Options("all", "in")
+VIEWS = [1632, 2893, 2896, 2579]
+"""Of the log's four days, everything counted."""
+
+TABLES = (
+    "aggregates",
+    "page_aggregates natural join (select id as page_id, path from pages) as named",
+    "pages",
+    "imports",
+    "adjustments",
+    "sites",
+)
+SERIALS = ("id", "site_id", "page_id", "created_at", "changed_at", "rolled_up_at", "finished_at")
+
+Rows = dict[str, list[Any]]
+
+
+@dataclass
+class Archive:
+    """Imports into the site `old`, and looks at what came of it."""
+
+    settings: Settings
+    redis: Redis
+
+    async def add_site(self, **chosen: Any) -> None:
+        async with counts(self.settings) as both:
+            await SiteStore(both.connection).add("old", SiteSettings(**{"time_zone": "UTC", **chosen}))
+
+    async def remove_site(self) -> None:
+        async with counts(self.settings) as both:
+            await SiteStore(both.connection).remove("old")
+
+    async def take(self, path: Path = LOG, options: Options = EVERYTHING) -> Tally | None:
+        """Import a file as the command does."""
+        lane = partial(open_lane, self.settings.redis_url.get_secret_value(), 5)
+        async with counts(self.settings) as both:
+            site = await SiteStore(both.connection).find("old")
+            importer = Importer(both.connection, both.rollup, lane, SetClock())
+            return await importer.run(LogFile(path), site, options)
+
+    async def rows(self, *, without: tuple[str, ...] = ()) -> Rows:
+        """All rows of all tables, but for some columns; pages by their paths."""
+        found = {}
+        async with counts(self.settings) as both:
+            for table in TABLES:
+                records = await both.connection.fetch(f"select * from {table}")
+                kept = [{name: row[name] for name in row.keys() if name not in without} for row in records]  # noqa: SIM118
+                found[table.partition(" ")[0]] = sorted(kept, key=repr)
+        return found
+
+    async def history(self) -> Rows:
+        """What must be the same whenever and however often a file was imported."""
+        return await self.rows(without=SERIALS)
+
+    async def days(self) -> list[Any]:
+        return sorted((await self.rows())["aggregates"], key=lambda row: row["day"])
+
+    async def leftovers(self) -> list[bytes]:
+        """What is in Redis of any import."""
+        return sorted([key async for key in self.redis.scan_iter("counter:{import-*")])
+
+    async def command(self, *words: str | Path) -> Process:
+        """Start `counter import log` with all requests and bots counted, as a person does."""
+        environment = {
+            **os.environ,
+            "COUNTER_REDIS_URL": self.settings.redis_url.get_secret_value(),
+            "COUNTER_DATABASE_URL": self.settings.database_url.get_secret_value(),
+        }
+        options = ("--site", "old", "--requests", "all", "--bots", "in")
+        command = (sys.executable, "-m", "counter", "import", "log", *options, *map(str, words))
+        return await create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=STDOUT)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Archive]:
+    """Yield an archive with an empty site whose days are those of UTC."""
+    async with Redis.from_url(settings.redis_url.get_secret_value()) as redis:
+        found = Archive(settings.model_copy(update={"redis_timeout_seconds": 5}), redis)
+        await found.add_site()
+        yield found
+
+
+def unpacked() -> list[bytes]:
+    """The lines of the log, with their ends."""
+    return gzip.decompress(LOG.read_bytes()).splitlines(keepends=True)
