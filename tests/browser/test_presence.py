@@ -1,0 +1,83 @@
+"""What the script does while a page stays open: it keeps its reader online and the numbers fresh."""
+
+import pytest
+
+MINUTE = 60_000
+HIDE = "Object.defineProperty(document, 'hidden', { configurable: true, value: true })"
+SHOW = "delete document.hidden"
+
+
+@pytest.fixture
+async def stay(recorder, page):
+    """Open a page at a clock that only the test moves; return how to let time pass."""
+    recorder.pages["/a"] = recorder.embed("<b data-counter=online>…</b><p style='height:9999px'>")
+    await page.clock.install(time=0)
+    await page.goto(recorder.url + "/a")
+    await recorder.until_sent(1)
+    await page.clock.pause_at(MINUTE // 2)
+    await page.evaluate("window.dispatchEvent(new Event('scroll'))")
+    recorder.requests.clear()
+
+    async def stay(minutes):
+        """Let time pass, and wait for the fence: a request that is sent after all others."""
+        for _ in range(minutes * 2):
+            await page.clock.run_for(MINUTE // 2)
+        await page.evaluate("fetch('/fence')")
+        await recorder.until_sent(1, "/fence")
+        sent = [(request.method, request.path.rpartition("/")[2]) for request in recorder.sent()]
+        recorder.requests.clear()
+        return sent
+
+    return stay
+
+
+async def test_a_page_that_is_read_keeps_its_reader_online(recorder, page, stay):
+    """One heartbeat a minute, with nothing in it but the site; the numbers are renewed every 30 seconds."""
+    sent = await stay(3)
+    assert sorted(sent) == [("GET", "widget")] * 6 + [("POST", "heartbeats")] * 3
+    await page.clock.run_for(MINUTE)
+    (beat,) = await recorder.until_sent(1, "/v1/heartbeats")
+    assert beat.body == '{"site":"demo"}'
+    assert beat.headers["Content-Type"].startswith("text/plain")
+
+
+async def test_fresh_numbers_appear_by_themselves(recorder, page, stay):
+    """A page that stays open shows what changed."""
+    recorder.numbers["online"] = 6
+    await page.clock.run_for(MINUTE // 2)
+    await page.get_by_text("6", exact=True).wait_for()
+
+
+async def test_a_page_that_nobody_uses_goes_offline(page, stay):
+    """Without a sign of a person heartbeats end within five minutes, and begin again with the next one."""
+    assert 4 <= (await stay(10)).count(("POST", "heartbeats")) <= 5
+    for event in ["mousemove", "keydown", "touchstart", "scroll"]:
+        await page.evaluate(f"document.body.dispatchEvent(new Event('{event}'))")
+        assert (await stay(1)).count(("POST", "heartbeats")) == 1
+        assert (await stay(10)).count(("POST", "heartbeats")) <= 5
+
+
+async def test_a_hidden_page_is_silent(page, stay):
+    """A tab in the background asks for nothing and keeps nobody online."""
+    await page.evaluate(HIDE)
+    assert await stay(10) == []
+    await page.evaluate(SHOW)
+    await page.evaluate("window.dispatchEvent(new Event('scroll'))")
+    assert sorted(await stay(1)) == [("GET", "widget")] * 2 + [("POST", "heartbeats")]
+
+
+async def test_who_opted_out_is_not_online(page, stay):
+    """An opt-out ends heartbeats at once; the numbers are public and still come."""
+    await page.evaluate("counter.optOut()")
+    assert await stay(2) == [("GET", "widget")] * 4
+
+
+async def test_a_service_that_fails_leaves_the_numbers(recorder, page, stay, read):
+    """Refreshing never turns a number into a 0 or a gap, and recovers by itself."""
+    recorder.faults = [500, 503, 404]
+    assert len(await stay(1)) == 3
+    assert await read(page, "b") == ["5"]
+    recorder.faults.clear()
+    recorder.numbers["online"] = 8
+    await page.clock.run_for(MINUTE // 2)
+    await page.get_by_text("8", exact=True).wait_for()
