@@ -13,8 +13,10 @@ from counter.admin.online import OnlineGauge
 from counter.aggregates.store import AggregateStore
 from counter.buckets.connection import generation_name, open_redis
 from counter.buckets.keys import LaneKeys
+from counter.buckets.lane import Lane, new_worker
 from counter.buckets.recorder import Recorder
 from counter.buckets.salts import Salts
+from counter.buckets.spool import Spool, spool_folder
 from counter.buckets.store import BucketStore
 from counter.clock import Clock, system_clock
 from counter.config import Settings
@@ -58,13 +60,10 @@ async def build(settings: Settings, clock: Clock = system_clock) -> AsyncGenerat
         await rooms.enter_async_context(loop.running())
 
         recorder = Recorder(
-            store,
-            metrics.recorder,
-            batch_hits=settings.batch_hits,
-            waiting_hits=settings.waiting_hits,
-            timeout_seconds=settings.record_timeout_seconds,
+            store, _lanes(settings, store, sites, metrics), waiting_hits=settings.waiting_hits
         )
-        rooms.push_async_callback(recorder.drain)
+        await rooms.enter_async_context(salts.foreseen())
+        await rooms.enter_async_context(recorder.running())
 
         refresh_base = _refresher(rollup, pool, clock)
         snapshots = Snapshots(
@@ -74,7 +73,8 @@ async def build(settings: Settings, clock: Clock = system_clock) -> AsyncGenerat
         gate = Gate(salts, clock, settings.trusted_proxies)
         hits = HitHandlers(sites, gate, recorder, widget.answer_hit, metrics.http)
         online = OnlineGauge(store, sites, clock, metrics.http, settings.online_series)
-        admin = AdminHandlers(metrics.registry, Readiness(store, pool, sites), online)
+        readiness = Readiness(store, pool, sites, salts, settings.spool_dir if settings.spool_mb else None)
+        admin = AdminHandlers(metrics.registry, readiness, online)
         demo = demo_routes() if settings.demo else []
         yield Service(
             public=_application(metrics, [*hits.routes(), *widget.routes(), *file_routes(), *demo]),
@@ -120,6 +120,28 @@ async def open_buckets(settings: Settings, clock: Clock) -> AsyncGenerator[tuple
         new_generation=new_generation,
     ) as redis:
         yield BucketStore(redis, lanes, new_generation), Salts(redis, clock)
+
+
+def _lanes(settings: Settings, store: BucketStore, sites: SiteRegistry, metrics: Metrics) -> dict[str, Lane]:
+    worker = new_worker()
+    return {
+        keys.lane: Lane(
+            keys,
+            store,
+            Spool(
+                spool_folder(settings.spool_dir, keys.lane) if settings.spool_mb else None,
+                worker,
+                metrics.spool,
+                max_bytes=settings.spool_mb * 1024 * 1024,
+            ),
+            worker,
+            sites.known,
+            (metrics.recorder, metrics.spool),
+            batch_hits=settings.batch_hits,
+            patience_seconds=settings.patience_seconds,
+        )
+        for keys in store.lanes
+    }
 
 
 def _refresher(rollup: Rollup, pool: Pool, clock: Clock) -> Callable[[str], Awaitable[object]]:

@@ -38,8 +38,17 @@ class Settings(BaseSettings):
     )
     lanes: int = Field(1, ge=1, le=256, description="Partitions of the hot data; more than 1 for a cluster.")
     redis_timeout_seconds: float = Field(2.0, gt=0, description="How long one call to Redis may take.")
-    record_timeout_seconds: float = Field(
-        5.0, gt=0, description="How long a hit is retried before it is refused with 503."
+    patience_seconds: float = Field(
+        1.0, gt=0, description="How long Redis is asked to take a batch of hits before it goes to the spool."
+    )
+    spool_dir: Path = Field(
+        Path("var/spool"),
+        description="Folder in which hits wait while Redis is away; workers of a host share it.",
+    )
+    spool_mb: int = Field(
+        512,
+        ge=0,
+        description="Megabytes that may wait in the spool; 0 keeps none, and hits are refused instead.",
     )
     batch_hits: int = Field(1000, ge=1, le=2000, description="Hits that one batch may carry.")
     waiting_hits: int = Field(50_000, ge=1, description="Hits that one worker holds before it answers 503.")
@@ -94,7 +103,7 @@ class _FileSource(PydanticBaseSettingsSource):
             return None, field_name, False
         try:
             return Path(path).read_text(encoding="utf-8").strip(), field_name, False
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{PREFIX}{field_name.upper()}_FILE: {error}") from error
 
     def __call__(self) -> dict[str, Any]:

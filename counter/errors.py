@@ -56,6 +56,14 @@ class BusyError(CounterError):
     kind = "busy"
 
 
+class SpoolFullError(BusyError):
+    """Redis is away, and the spool cannot keep the hit either; send it again later."""
+
+
+class SpoolDamagedError(CounterError):
+    """A file of the spool cannot be read."""
+
+
 class BucketsUnavailableError(CounterError):
     """Redis did not answer, or refused."""
 

@@ -43,9 +43,9 @@ def cacheable_json(request: web.Request, body: bytes, etag: str, cache_control: 
     return json_response(body, headers)
 
 
-def no_content() -> web.Response:
-    """Answer a beacon that wants no numbers."""
-    return web.Response(status=HTTPStatus.NO_CONTENT, headers=ANY_ORIGIN | NO_STORE)
+def no_content(status: int = HTTPStatus.NO_CONTENT) -> web.Response:
+    """Answer a beacon that gets no numbers."""
+    return web.Response(status=status, headers=ANY_ORIGIN | NO_STORE)
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:

@@ -26,6 +26,40 @@ class RecorderMetrics:
         )
 
 
+class SpoolMetrics:
+    """The hits that wait on disk while Redis is away."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.spooled = Counter("counter_spooled_hits", "Hits written to the spool.", registry=registry)
+        self.replayed = Counter(
+            "counter_replayed_hits", "Hits of the spool that Redis has now.", registry=registry
+        )
+        self.dropped = Counter(
+            "counter_spool_dropped",
+            "What the spool could not keep or replay: records by reason, hits of removed sites.",
+            ["reason"],
+            registry=registry,
+        )
+        self.append_seconds = Histogram(
+            "counter_spool_append_seconds",
+            "Time until a batch was on disk.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.bytes = Gauge(
+            "counter_spool_bytes",
+            "What this process has still to replay, by lane.",
+            ["lane"],
+            registry=registry,
+        )
+        self.oldest_seconds = Gauge(
+            "counter_spool_oldest_seconds",
+            "Age of the oldest hit that waits in the spool, by lane; 0 if none does.",
+            ["lane"],
+            registry=registry,
+        )
+
+
 class RollupMetrics:
     """The way from Redis into Postgres."""
 
@@ -85,6 +119,7 @@ class Metrics:
 
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     recorder: RecorderMetrics = field(init=False)
+    spool: SpoolMetrics = field(init=False)
     rollup: RollupMetrics = field(init=False)
     http: HttpMetrics = field(init=False)
 
@@ -93,5 +128,6 @@ class Metrics:
             "counter_redis_errors", "Calls to Redis that failed.", ["operation"], registry=self.registry
         )
         object.__setattr__(self, "recorder", RecorderMetrics(self.registry, redis_errors))
+        object.__setattr__(self, "spool", SpoolMetrics(self.registry))
         object.__setattr__(self, "rollup", RollupMetrics(self.registry))
         object.__setattr__(self, "http", HttpMetrics(self.registry, redis_errors))

@@ -1,6 +1,7 @@
 """The real engines that every test beyond the pure ones runs on, and a clean store for each test."""
 
 import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
@@ -18,18 +19,18 @@ _TEMPLATE = "counter_template"
 
 
 @pytest.fixture(scope="session")
-async def valkey(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Valkey]:
+async def valkey() -> AsyncIterator[Valkey]:
     """A running Valkey; a test may kill it, the next one finds it running."""
-    folder = tmp_path_factory.mktemp("valkey")
+    folder = Path(tempfile.mkdtemp(prefix="counter-valkey-"))
     async with Valkey(folder) as engine:
         yield engine
     shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
-async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Postgres]:
+async def postgres() -> AsyncIterator[Postgres]:
     """A running Postgres; a test may kill it, the next one finds it running."""
-    folder = tmp_path_factory.mktemp("postgres")
+    folder = Path(tempfile.mkdtemp(prefix="counter-postgres-"))
     # Without fsync a killed process loses nothing; only a machine that loses power would.
     async with Postgres(folder, options=("-c", "fsync=off")) as engine:
         yield engine

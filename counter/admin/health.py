@@ -1,8 +1,11 @@
 """Whether a hit can be accepted now, and what is missing if not."""
 
 import asyncio
+import os
+from pathlib import Path
 from typing import Final, NamedTuple
 
+from counter.buckets.salts import Salts
 from counter.buckets.store import BucketStore
 from counter.database import Pool, acquired
 from counter.errors import CounterError
@@ -27,32 +30,48 @@ class Finding(NamedTuple):
 class Readiness:
     """Looks at all that a hit needs."""
 
-    def __init__(self, store: BucketStore, pool: Pool, sites: SiteRegistry) -> None:
+    def __init__(
+        self, store: BucketStore, pool: Pool, sites: SiteRegistry, salts: Salts, spool: Path | None
+    ) -> None:
         self._store = store
         self._pool = pool
         self._sites = sites
+        self._salts = salts
+        self._spool = spool
 
     async def look(self) -> list[Finding]:
         """Return a finding for each part, good or bad."""
-        policy, persistence, postgres = await asyncio.gather(
-            self._redis_policy(), self._redis_persistence(), self._postgres()
+        redis, persistence, postgres = await asyncio.gather(
+            self._redis(), self._redis_persistence(), self._postgres()
         )
-        sites = "" if self._sites.loaded else "the sites were never read from Postgres"
         return [
-            Finding("redis", policy, needed=True),
+            redis,
             Finding("redis_persistence", persistence, needed=False),
             Finding("postgres", postgres, needed=False),
-            Finding("sites", sites, needed=True),
+            Finding("spool", self._spool_space(), needed=bool(redis.detail)),
+            Finding("salt", self._salt(), needed=True),
+            Finding("sites", "" if self._sites.loaded else "never read from Postgres", needed=True),
         ]
 
-    async def _redis_policy(self) -> str:
+    async def _redis(self) -> Finding:
+        """Look at Redis. It is needed where no spool can stand in for it, and never may it evict."""
         try:
             policy = await self._store.memory_policy()
         except CounterError as error:
-            return str(error)
+            return Finding("redis", str(error), needed=self._spool is None)
         if policy != SAFE_POLICY:
-            return f"maxmemory-policy is {policy}, which may evict counts; set it to {SAFE_POLICY}"
-        return ""
+            wrong = f"maxmemory-policy is {policy}, which may evict counts; set it to {SAFE_POLICY}"
+            return Finding("redis", wrong, needed=True)
+        return Finding("redis", "", needed=True)
+
+    def _spool_space(self) -> str:
+        if self._spool is None:
+            return "there is none"
+        writable = os.access(self._spool, os.W_OK)
+        return "" if writable else "it cannot be written"
+
+    def _salt(self) -> str:
+        return "" if self._salts.has_today() else "the salt of the day is not known yet"
 
     async def _redis_persistence(self) -> str:
         try:

@@ -118,6 +118,14 @@ class AggregateStore:
             )
         return {row["path"]: row["views"] for row in rows}
 
+    async def existing_sites(self, keys: Collection[str]) -> set[str]:
+        """Return those of some sites that are registered."""
+        if not keys:
+            return set()
+        with translated():
+            rows = await self._connection.fetch(read_query("aggregates.existing_sites"), list(keys))
+        return {row["key"] for row in rows}
+
     async def adjusted_since(self, last_id: int) -> tuple[int, set[str]]:
         """Return the id of the ledger's last row, and which sites' ledgers grew since `last_id`."""
         with translated():

@@ -76,5 +76,5 @@ def decode_base(body: bytes) -> Base:
     """
     try:
         return msgspec.json.decode(body, type=Base)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BucketsCorruptError("a site's base in Redis cannot be read") from error

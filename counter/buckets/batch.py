@@ -1,5 +1,6 @@
 """Hits on their way into one lane together, packed for `record.lua`. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import chain
@@ -53,6 +54,18 @@ class _Group:
     heartbeat_times: list[int] = field(default_factory=list)
     heartbeat_ids: list[bytes] = field(default_factory=list)
 
+    def add(self, hit: Hit) -> None:
+        ids = (hit.visitor, hit.visitor_before) if self.span.carries else (hit.visitor,)
+        if hit.kind is Kind.VIEW:
+            self.view_times.append(hit.at_ms)
+            self.view_ids += ids
+            self.pages[hit.path] = self.pages.get(hit.path, 0) + 1
+        elif hit.kind is Kind.HEARTBEAT:
+            self.heartbeat_times.append(hit.at_ms)
+            self.heartbeat_ids += ids
+        else:
+            self.bots += 1
+
     def pack(self, name: str, *, expires: bool) -> tuple[object, ...]:
         settings = self.site.settings
         return (
@@ -71,32 +84,17 @@ class _Group:
 
 
 class Batch:
-    """Hits of one lane, grouped as they come in."""
+    """Hits of one lane, in the order in which they came."""
 
     def __init__(self) -> None:
-        self.size = 0
-        self._groups: dict[tuple[str, int], _Group] = {}
+        self.hits: list[Hit] = []
 
     def __len__(self) -> int:
-        return self.size
+        return len(self.hits)
 
     def add(self, hit: Hit) -> None:
         """Take one more hit."""
-        span = hit.site.span_of(hit.at_ms)
-        group = self._groups.get((hit.site.key, span.start_ms))
-        if group is None:
-            group = self._groups[hit.site.key, span.start_ms] = _Group(hit.site, span)
-        ids = (hit.visitor, hit.visitor_before) if span.carries else (hit.visitor,)
-        if hit.kind is Kind.VIEW:
-            group.view_times.append(hit.at_ms)
-            group.view_ids += ids
-            group.pages[hit.path] = group.pages.get(hit.path, 0) + 1
-        elif hit.kind is Kind.HEARTBEAT:
-            group.heartbeat_times.append(hit.at_ms)
-            group.heartbeat_ids += ids
-        else:
-            group.bots += 1
-        self.size += 1
+        self.hits.append(hit)
 
     def pack(self, keys: LaneKeys, generation: str, *, expires: bool) -> tuple[list[str], bytes, bytes]:
         """Return what `record.lua` takes: the groups' keys, the groups, and their visitor ids.
@@ -110,7 +108,7 @@ class Batch:
         names: list[str] = []
         groups: list[object] = []
         ids: list[bytes] = []
-        for group in self._groups.values():
+        for group in _grouped(self.hits):
             site = group.site.key
             name = str(BucketName(site, group.span.day, generation))
             names += (keys.site(site, kind) for kind in ("seen", "present", "index"))
@@ -119,3 +117,15 @@ class Batch:
             ids += group.view_ids
             ids += group.heartbeat_ids
         return names, msgspec.msgpack.encode(groups), b"".join(ids)
+
+
+def _grouped(hits: Iterable[Hit]) -> Iterable[_Group]:
+    # By the very site object: a change of its settings makes another one, whose spans may differ.
+    groups: dict[tuple[int, int], _Group] = {}
+    for hit in hits:
+        span = hit.site.span_of(hit.at_ms)
+        group = groups.get((id(hit.site), span.start_ms))
+        if group is None:
+            group = groups[id(hit.site), span.start_ms] = _Group(hit.site, span)
+        group.add(hit)
+    return groups.values()

@@ -1,4 +1,4 @@
-"""The names of all keys in Redis. Nothing else makes one up.
+"""The names of all keys in Redis. Nothing else makes one up. Pure.
 
 | key | type | holds |
 |---|---|---|

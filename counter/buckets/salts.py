@@ -1,16 +1,22 @@
 """The secrets behind the visitor ids: one for each local date, shared by all workers, gone two days later."""
 
+import asyncio
 import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from redis.asyncio import Redis
 
+from counter.background import end
 from counter.buckets.keys import salt_key
 from counter.buckets.operations import translated
 from counter.clock import Clock
+from counter.errors import BucketsUnavailableError
 
 SALT_BYTES: Final = 32
+FORESEE_SECONDS: Final = 600
 KEPT_AFTER_DAY: Final = timedelta(hours=48)
 LAST_ZONE: Final = timedelta(hours=12)
 """A date ends last at UTC−12."""
@@ -31,6 +37,39 @@ class Salts:
             BucketsUnavailableError: Redis does not answer.
         """
         return self._known.get(day) or await self._agree(day)
+
+    def has_today(self) -> bool:
+        """Tell whether a visitor who comes now can be named without asking Redis."""
+        return datetime.fromtimestamp(self._clock() / 1000, UTC).date() in self._known
+
+    async def foresee(self) -> None:
+        """Fetch the salts of every date that is, or will within a day be, today anywhere.
+
+        So a worker goes on naming visitors when Redis is away at midnight.
+
+        Raises:
+            BucketsUnavailableError: Redis does not answer.
+        """
+        today = datetime.fromtimestamp(self._clock() / 1000, UTC).date()
+        for days in (-2, -1, 0, 1, 2):
+            await self.of(today + timedelta(days=days))
+
+    @asynccontextmanager
+    async def foreseen(self) -> AsyncGenerator[None]:
+        """Keep the salts of the days around today in memory while the block runs."""
+        task = asyncio.create_task(self._keep_foreseeing(), name="salts")
+        try:
+            yield
+        finally:
+            await end(task)
+
+    async def _keep_foreseeing(self) -> None:
+        while True:
+            try:
+                await self.foresee()
+                await asyncio.sleep(FORESEE_SECONDS)
+            except BucketsUnavailableError:
+                await asyncio.sleep(1)
 
     async def _agree(self, day: date) -> bytes:
         drawn = secrets.token_bytes(SALT_BYTES)

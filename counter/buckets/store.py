@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
@@ -11,6 +11,7 @@ from counter.buckets.base import Counts, LiveSite, OpenBucket, decode_base
 from counter.buckets.batch import Batch
 from counter.buckets.keys import BucketName, LaneKeys, lane_of
 from counter.buckets.operations import Call, Operations, translated
+from counter.buckets.stored import Fold, OpenPages, SiteIndex, StoredBucket, check_sketch
 from counter.errors import BucketsCorruptError
 
 TOKEN_SECONDS: Final = 35 * 86_400
@@ -18,63 +19,6 @@ EARLIER_SECONDS: Final = 7 * 86_400
 BUCKET_KINDS: Final = ("day", "visitors", "pages", "changed")
 SITE_KINDS: Final = ("seen", "present", "index", "base")
 HOURS: Final = range(24)
-
-
-class StoredBucket(NamedTuple):
-    """A bucket as it was at one moment.
-
-    Attributes:
-        hour_views, hour_visits: one figure for each of the 24 local hours.
-        sketch: the HyperLogLog's bytes, empty if nobody visited.
-        pages: page → views, of the pages that changed since the last rollup.
-    """
-
-    name: BucketName
-    part: int
-    version: int
-    counts: Counts
-    hour_views: list[int]
-    hour_visits: list[int]
-    sketch: bytes
-    pages: dict[str, int]
-
-
-class OpenPages(NamedTuple):
-    """Views of some pages of a site in its open buckets.
-
-    Attributes:
-        revision: names the base; None if none counts. While it stays, closed buckets stay the same.
-        open: name and part of each open bucket.
-    """
-
-    revision: str | None
-    open: list[tuple[BucketName, int]]
-    views: list[int]
-
-
-class SiteIndex(NamedTuple):
-    """What a site has in Redis: the revision of its base, empty if there is none, and its open buckets."""
-
-    site: str
-    revision: str
-    names: list[BucketName]
-
-
-class Fold(NamedTuple):
-    """A new base of a site and the buckets that it holds.
-
-    Attributes:
-        revision: of the base that is replaced, empty for none.
-        earlier: HyperLogLogs of the closed buckets of each day that has an open one.
-    """
-
-    site: str
-    generation: str
-    revision: str
-    body: bytes
-    closing: list[StoredBucket]
-    staying: list[StoredBucket]
-    earlier: dict[date, list[bytes]]
 
 
 class BucketStore:
@@ -262,20 +206,6 @@ class BucketStore:
             return 0
         keys = [f"{lane.prefix}union:{number}" for number in range(len(good))]
         return int(await self._operations.run("count_union", keys, *good))
-
-
-def check_sketch(sketch: bytes) -> bytes:
-    """Return the bytes of a HyperLogLog if they look like one that Redis wrote.
-
-    Raises:
-        BucketsCorruptError: they do not (a forged one may crash a server, CVE-2025-32023).
-    """
-    dense_bytes, header_bytes = 12_304, 16
-    dense = sketch[4:5] == b"\0" and len(sketch) == dense_bytes
-    sparse = sketch[4:5] == b"\1" and header_bytes < len(sketch) <= dense_bytes
-    if sketch[:4] != b"HYLL" or not (dense or sparse):
-        raise BucketsCorruptError("a HyperLogLog is damaged")
-    return sketch
 
 
 def _names(members: Iterable[Any]) -> set[BucketName]:

@@ -45,7 +45,7 @@ class Valkey(Engine):
             "unixsocketperm": "700",
             "protected-mode": "yes",
             "appendonly": "yes",
-            "appendfsync": "everysec",
+            "appendfsync": "always",
             "aof-load-truncated": "yes",
             "save": "",
             "maxmemory-policy": "noeviction",

@@ -60,13 +60,11 @@ def comes_from(sender: Sender, hosts: tuple[str, ...]) -> bool:
     url = sender.origin if sender.origin not in {"", "null"} else sender.referer
     try:
         parts = urlsplit(url)
-        host, netloc = parts.hostname or "", parts.netloc.lower()
+        host, port = parts.hostname or "", parts.port
     except ValueError:
         return False
-    return any(_matches(host, netloc, pattern) for pattern in hosts)
+    return any(_matches(spelt, pattern) for spelt in (host, f"{host}:{port}") for pattern in hosts)
 
 
-def _matches(host: str, netloc: str, pattern: str) -> bool:
-    if pattern.startswith("*."):
-        return host.endswith(pattern[1:])
-    return pattern in {host, netloc}
+def _matches(host: str, pattern: str) -> bool:
+    return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern

@@ -9,8 +9,10 @@ from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 from counter.hits.visitors import MAX_AGENT_CHARACTERS
 
 _PATTERN: Final = re.compile("|".join(f"(?:{entry['pattern']})" for entry in CRAWLER_USER_AGENTS_DATA))
-_OWN_PATTERN: Final = re.compile(r"bot\b|crawl|spider|headless|https?://|^\S+$", re.IGNORECASE)
-"""What the list may not have yet: agents that call themselves so, name a web page, or are a single word."""
+_OWN_PATTERN: Final = re.compile(r"(?<!cu)bot\b|crawl|spider|headless|https?://|^\S+$", re.IGNORECASE)
+"""What the list may not have yet: agents that call themselves so, name a web page, or are a single word.
+
+Cubot is a maker of telephones."""
 
 
 @lru_cache(maxsize=16_384)

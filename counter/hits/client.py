@@ -10,13 +10,13 @@ def client_address(peer: str | None, forwarded_for: str, trusted: Sequence[Netwo
     """Return the address of the client: the nearest one that is not a trusted proxy's.
 
     Args:
-        peer: the other end of the connection; None for a Unix socket, which is trusted like loopback.
+        peer: the other end of the connection; None or empty for a Unix socket, trusted like loopback.
         forwarded_for: the values of all X-Forwarded-For headers, in order, joined by commas.
         trusted: networks of our own proxies. With none, nobody's headers are believed.
     """
     address = parse_address(peer) if peer else None
     hops = [hop.strip() for hop in forwarded_for.split(",")] if forwarded_for and trusted else []
-    while hops and (peer is None or _is_trusted(address, trusted)):
+    while hops and (not peer or _is_trusted(address, trusted)):
         forwarded = parse_address(_without_port(hops.pop()))
         if forwarded is None:
             break

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
 
 from counter.buckets.batch import Kind
+from counter.buckets.lane import Outcome
 from counter.buckets.recorder import Recorder
 from counter.hits.admission import Verdict
 from counter.hits.beacon import MAX_BODY_BYTES, check_site_key, parse_heartbeat, parse_hit
@@ -52,11 +54,12 @@ class HitHandlers:
         beacon = parse_hit(await read_body(request, MAX_BODY_BYTES))
         site = self._sites.find(beacon.site)
         path = normalise(beacon.path, site.settings.query_allow)
-        await self._record(request, site, Kind.VIEW, path)
+        spooled = await self._record(request, site, Kind.VIEW, path) is Outcome.SPOOLED
+        status = HTTPStatus.ACCEPTED if spooled else HTTPStatus.OK
         if request.query_string == "quiet=1":
-            return no_content()
+            return no_content(HTTPStatus.ACCEPTED if spooled else HTTPStatus.NO_CONTENT)
         body = await self._answer_hit(site, path, asyncio.get_running_loop().time())
-        return json_response(body, NO_STORE) if body else no_content()
+        return json_response(body, NO_STORE, status) if body else no_content()
 
     async def get_pixel(self, request: web.Request) -> web.Response:
         """Count a hit of a page without script, and answer with a picture of one clear pixel."""
@@ -72,10 +75,10 @@ class HitHandlers:
         await self._record(request, self._sites.find(beacon.site), Kind.HEARTBEAT)
         return no_content()
 
-    async def _record(self, request: web.Request, site: Site, kind: Kind, path: str = "") -> None:
+    async def _record(self, request: web.Request, site: Site, kind: Kind, path: str = "") -> Outcome | None:
         """Count what the gate lets in; the sender is not told what it keeps out."""
         verdict, hit = await self._gate.admit(request, site, kind, path)
-        if hit is not None:
-            await self._recorder.record(hit)
+        outcome = await self._recorder.record(hit) if hit is not None else None
         result = kind if verdict is Verdict.VIEW else verdict
         self._metrics.hits.labels(result.value).inc()
+        return outcome

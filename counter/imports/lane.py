@@ -15,7 +15,8 @@ from redis.asyncio import Redis
 from counter.buckets.batch import Batch
 from counter.buckets.connection import open_redis
 from counter.buckets.operations import translated
-from counter.buckets.store import BucketStore, StoredBucket
+from counter.buckets.store import BucketStore
+from counter.buckets.stored import StoredBucket
 from counter.errors import BucketsUnavailableError, ImportFileError
 from counter.imports.plan import Plan
 

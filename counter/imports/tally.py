@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from counter.buckets.base import Counts
 from counter.buckets.batch import Hit, Kind
-from counter.buckets.store import StoredBucket
+from counter.buckets.stored import StoredBucket
 from counter.imports.chooser import Chooser
 from counter.imports.logs import parse_line
 from counter.imports.visitors import DailyVisitors

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from counter.aggregates.store import AggregateStore, RowKey
 from counter.buckets.base import BASE_DAYS, Base, Counts, encode_base
-from counter.buckets.store import Fold, SiteIndex, StoredBucket
+from counter.buckets.stored import Fold, SiteIndex, StoredBucket
 
 
 async def make_bases(

@@ -86,16 +86,28 @@ class Rollup:
     ) -> Report:
         generation = await self._buckets.generation(lane)
         opened, dirty = await self._buckets.bucket_names(lane)
-        orphans = {name for name in opened | dirty if self._find_site(name.site) is None}
-        for site in {name.site for name in orphans}:
-            await self._buckets.discard(lane, site, [name for name in orphans if name.site == site])
-        written = [await self._write(lane, names, aggregates) for names in _chunks(sorted(dirty - orphans))]
-        due = {name.site for name in opened - orphans if self._is_over(name, generation, now_ms)}
+        known = await self._known(lane, opened | dirty, aggregates)
+        written = [await self._write(lane, names, aggregates) for names in _chunks(sorted(dirty & known))]
+        due = {name.site for name in opened & known if self._is_over(name, generation, now_ms)}
         due |= {key for key in adjusted if self._buckets.lane_of(key) is lane and self._find_site(key)}
         folded = [
             await self._fold(lane, sites, generation, aggregates, now_ms) for sites in _chunks(sorted(due))
         ]
         return Report.sum([*written, *folded])
+
+    async def _known(
+        self, lane: LaneKeys, names: set[BucketName], aggregates: AggregateStore
+    ) -> set[BucketName]:
+        """Return the buckets of sites that we know, and discard those of sites that Postgres has no longer.
+
+        A site that Postgres has, but we do not know yet, waits for the next rollup.
+        """
+        known = {name for name in names if self._find_site(name.site)}
+        strangers = {name.site for name in names - known}
+        for site in strangers - await aggregates.existing_sites(strangers):
+            log.warning("buckets of a removed site discarded", site=site)
+            await self._buckets.discard(lane, site, [name for name in names if name.site == site])
+        return known
 
     async def _write(self, lane: LaneKeys, names: Sequence[BucketName], aggregates: AggregateStore) -> Report:
         ids = {name.site: self._site(name.site).id for name in names}

@@ -6,7 +6,8 @@ from datetime import date
 
 from counter.aggregates.store import AggregateStore, Row, RowKey
 from counter.buckets.keys import LaneKeys
-from counter.buckets.store import BucketStore, StoredBucket
+from counter.buckets.store import BucketStore
+from counter.buckets.stored import StoredBucket
 
 SiteIds = Mapping[str, int]
 """Site key → id in Postgres."""

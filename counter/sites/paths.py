@@ -14,10 +14,12 @@ OTHER: Final = "(other)"
 MAX_RAW_CHARACTERS: Final = 2048
 MAX_PATH_BYTES: Final = 1024
 
-_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _INDEX_FILES: Final = frozenset({"index.html", "index.htm"})
-_ESCAPES: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
-_KEPT_ESCAPED: Final = frozenset(b"/?#%\\&=+" + bytes(range(0x20)) + b"\x7f")
+_ESCAPES: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+|%")
+_KEPT_ESCAPED: Final = re.compile(r"[/?#%\\&=+\x00-\x1f\x7f-\x9f]")
+_HELD: Final = re.compile(r"[\udc00-\udcff]")
+"""Stand for bytes that stay escaped, so that no character beside them can be composed with their digits."""
 
 
 @lru_cache(maxsize=16_384)
@@ -61,19 +63,14 @@ def _path_of_url(raw: str) -> str:
 
 def _decode(text: str) -> str:
     """Decode what a URL may show as it is; what separates, controls or is no UTF-8 stays escaped."""
-    return unicodedata.normalize("NFC", _ESCAPES.sub(_decode_run, text))
+    decoded = unicodedata.normalize("NFC", _ESCAPES.sub(_decode_run, text))
+    return _HELD.sub(lambda held: f"%{ord(held[0]) & 0xFF:02X}", decoded)
 
 
 def _decode_run(match: re.Match[str]) -> str:
+    """Decode escapes that follow each other, or a `%` that begins none; what stays escaped is held."""
     decoded = unquote_to_bytes(match[0]).decode("utf-8", "surrogateescape")
-    return "".join(map(_spell, decoded))
-
-
-def _spell(character: str) -> str:
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # noqa: PLR2004 - the range of surrogateescape
-        return f"%{code - 0xDC00:02X}"
-    return f"%{code:02X}" if code in _KEPT_ESCAPED else character
+    return _KEPT_ESCAPED.sub(lambda kept: "".join(chr(0xDC00 | byte) for byte in kept[0].encode()), decoded)
 
 
 def _fold(segments: list[str]) -> list[str]:

@@ -8,8 +8,9 @@ from typing import Final
 import asyncpg
 import structlog
 
+from counter.background import end
 from counter.database import CONNECT_SECONDS, Pool, acquired
-from counter.errors import AggregatesUnavailableError, UnknownSiteError
+from counter.errors import AggregatesUnavailableError, BusyError, UnknownSiteError
 from counter.sites.model import Site
 from counter.sites.store import SiteStore
 
@@ -36,8 +37,9 @@ class SiteRegistry:
 
         Raises:
             UnknownSiteError: there is none, or it is disabled.
+            BusyError: the sites were never read yet, so nobody can tell.
         """
-        site = self._sites.get(key)
+        site = self.known(key)
         if site is None or not site.enabled:
             raise UnknownSiteError
         return site
@@ -48,7 +50,13 @@ class SiteRegistry:
         self.loaded = True
 
     def known(self, key: str) -> Site | None:
-        """Return a registered site, whether it counts or not."""
+        """Return a registered site, whether it counts or not.
+
+        Raises:
+            BusyError: the sites were never read yet, so nobody can tell.
+        """
+        if not self.loaded:
+            raise BusyError("the sites are not read from Postgres yet")
         return self._sites.get(key)
 
 
@@ -68,8 +76,7 @@ async def followed(registry: SiteRegistry, pool: Pool, url: str, seconds: float)
     try:
         yield
     finally:
-        follower.cancel()
-        await asyncio.wait([follower])
+        await end(follower)
 
 
 async def refresh(registry: SiteRegistry, pool: Pool) -> None:

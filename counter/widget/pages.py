@@ -6,7 +6,8 @@ from typing import Final
 import structlog
 
 from counter.aggregates.store import AggregateStore, RowKey
-from counter.buckets.store import BucketStore, OpenPages
+from counter.buckets.store import BucketStore
+from counter.buckets.stored import OpenPages
 from counter.database import Pool, acquired
 from counter.errors import CounterError
 from counter.sites.model import Site

@@ -6,6 +6,8 @@ import logging
 import pytest
 from redis.asyncio import Redis
 
+from counter.database import connected
+from counter.sites.store import SiteStore
 from tests.acceptance.conftest import PERSON, Running
 
 BODIES = {
@@ -103,9 +105,6 @@ async def test_unknown_sites_create_nothing(service: Running) -> None:
 
 async def test_disabled_site_counts_nothing(service: Running) -> None:
     """A disabled site is like an unknown one, at once."""
-    from counter.database import connected
-    from counter.sites.store import SiteStore
-
     async with connected(service.settings.database_url.get_secret_value()) as connection:
         await SiteStore(connection).enable("portal", enabled=False)
     while (await service.get("/v1/sites/portal/pages?path=/")).status != 404:

@@ -1,8 +1,10 @@
 """From the beacon through Redis and Postgres to the widget, over HTTP."""
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
+from redis.asyncio import Redis
 
 from counter.config import Settings
 from counter.database import connected
@@ -150,8 +152,6 @@ async def test_clean_stop_rolls_everything_up(settings: Settings) -> None:
 @pytest.mark.parametrize("zone", ["Asia/Kathmandu", "Asia/Tehran", "America/New_York"])
 async def test_day_ends_at_the_midnight_of_the_site(service: Running, zone: str) -> None:
     """In any zone, the last millisecond of a day and the first of the next are on their own days."""
-    from zoneinfo import ZoneInfo
-
     await service.add_site("abroad", time_zone=zone)
     midnight = int(datetime(2026, 3, 1, tzinfo=ZoneInfo(zone)).timestamp() * 1000)
     service.clock.now_ms = midnight - 1
@@ -173,8 +173,6 @@ async def test_readiness_names_what_is_missing(service: Running) -> None:
     """/readyz refuses an evicting policy by name; /healthz goes on; neither is on the public listener."""
     async with service.session.get(service.admin + "/readyz") as response:
         assert (response.status, (await response.json())["status"]) == (200, "ready")
-    from redis.asyncio import Redis
-
     async with Redis.from_url(service.settings.redis_url.get_secret_value()) as client:
         await client.config_set("maxmemory-policy", "allkeys-lru")
         async with service.session.get(service.admin + "/readyz") as response:

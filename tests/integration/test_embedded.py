@@ -391,7 +391,7 @@ async def connected(engine: Engine):
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for the condition, half a minute at the most."""
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110  # the condition is another process's
+        while not condition():  # the condition is another process's
             await asyncio.sleep(0.005)
 
 

@@ -9,7 +9,9 @@ from prometheus_client import CollectorRegistry
 
 from counter.buckets.batch import Hit, Kind
 from counter.buckets.connection import open_redis
+from counter.buckets.lane import Lane, new_worker
 from counter.buckets.recorder import Recorder
+from counter.buckets.spool import Spool
 from counter.buckets.store import BucketStore
 from counter.errors import BusyError
 from counter.metrics import Metrics
@@ -30,21 +32,28 @@ def view(site: Site, visitor: int = 1, page: str = "/a") -> Hit:
 
 @asynccontextmanager
 async def recording(
-    url: str, *, timeout_seconds: float = 5, waiting_hits: int = 50_000
+    url: str, *, patience_seconds: float = 5, waiting_hits: int = 50_000
 ) -> AsyncIterator[Recorder]:
-    """A recorder over the Valkey at a URL."""
+    """A recorder over the Valkey at a URL, without a spool."""
+    metrics = Metrics(CollectorRegistry())
     async with open_redis(
         url, timeout_seconds=0.2, lanes=[LANE], new_generation=lambda: "generation"
     ) as redis:
-        recorder = Recorder(
-            BucketStore(redis, [LANE], lambda: "generation"),
-            Metrics(CollectorRegistry()).recorder,
+        store = BucketStore(redis, [LANE], lambda: "generation")
+        worker = new_worker()
+        lane = Lane(
+            LANE,
+            store,
+            Spool(None, worker, metrics.spool, max_bytes=0),
+            worker,
+            lambda _key: None,
+            (metrics.recorder, metrics.spool),
             batch_hits=1000,
-            waiting_hits=waiting_hits,
-            timeout_seconds=timeout_seconds,
+            patience_seconds=patience_seconds,
         )
-        yield recorder
-        await recorder.drain()
+        recorder = Recorder(store, {LANE.lane: lane}, waiting_hits=waiting_hits)
+        async with recorder.running():
+            yield recorder
 
 
 @pytest.fixture
@@ -117,7 +126,7 @@ async def test_stalled_server_is_asked_again_and_counts_once(hot: Hot, link: Lin
 async def test_hit_is_refused_when_redis_stays_away(hot: Hot, link: Link) -> None:
     """Without Redis a hit is not acknowledged, in bounded time; when it is back, counting goes on by itself."""
     site = make_site()
-    async with recording(link.url, timeout_seconds=0.3) as recorder:
+    async with recording(link.url, patience_seconds=0.3) as recorder:
         await recorder.record(view(site))
         link.refuses = True
         link.cut()
@@ -157,7 +166,7 @@ async def test_client_that_goes_away_takes_no_other_hit_with_it(hot: Hot, link: 
 async def test_full_redis_refuses_and_evicts_nothing(hot: Hot, redis_url: str) -> None:
     """With its memory full Redis takes no hit, keeps every count, and takes hits again when there is room."""
     site = make_site()
-    async with recording(redis_url, timeout_seconds=0.3) as recorder:
+    async with recording(redis_url, patience_seconds=0.3) as recorder:
         await recorder.record(view(site))
         await hot.redis.config_set("maxmemory", 1)
         try:

@@ -1,0 +1,134 @@
+"""One file of the spool, locked by the process that owns it. Its calls block, so a thread makes them."""
+
+import os
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+from typing import Self
+
+from counter.buckets.segment import HEADER, MAGIC, PROGRESS, PROGRESS_AT, Record, is_torn, read_records
+from counter.errors import SpoolDamagedError
+
+SUFFIX = ".spool"
+
+
+class SegmentFile:
+    """An open segment.
+
+    Attributes:
+        size: bytes that are durable.
+        replayed: bytes from the beginning that Redis has counted, or that are damaged.
+    """
+
+    def __init__(self, path: Path, descriptor: int, size: int, replayed: int) -> None:
+        self.path = path
+        self.size = size
+        self.replayed = replayed
+        self._descriptor = descriptor
+
+    @classmethod
+    def create(cls, folder: Path, name: str) -> Self:
+        """Make a new segment; it gets its name once it is locked, so that nobody takes it for a leftover."""
+        unnamed = folder / f"{name}.new"
+        descriptor = os.open(unnamed, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            flock(descriptor, LOCK_EX | LOCK_NB)
+            _write(descriptor, HEADER.pack(MAGIC, HEADER.size), 0)
+            os.fsync(descriptor)
+            path = unnamed.rename(folder / f"{name}{SUFFIX}")
+            _sync_folder(folder)
+        except OSError:
+            os.close(descriptor)
+            unnamed.unlink(missing_ok=True)
+            raise
+        return cls(path, descriptor, HEADER.size, HEADER.size)
+
+    @classmethod
+    def take_over(cls, path: Path) -> Self | None:
+        """Open a segment whose owner is gone; None if it has one, or is no longer there.
+
+        Raises:
+            SpoolDamagedError: it is no segment, or cannot be read.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise SpoolDamagedError(f"{path.name}: {error.strerror}") from error
+        try:
+            return cls._lock(path, descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            raise SpoolDamagedError(f"{path.name}: {error.strerror}") from error
+        except SpoolDamagedError:
+            os.close(descriptor)
+            raise
+
+    @classmethod
+    def _lock(cls, path: Path, descriptor: int) -> Self | None:
+        try:
+            flock(descriptor, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        if not path.exists() or path.stat().st_ino != os.fstat(descriptor).st_ino:
+            os.close(descriptor)
+            return None
+        header = os.pread(descriptor, HEADER.size, 0)
+        size = os.fstat(descriptor).st_size
+        if len(header) < HEADER.size:
+            raise SpoolDamagedError(f"{path.name}: it has no header")
+        magic, replayed = HEADER.unpack(header)
+        if magic != MAGIC or not HEADER.size <= replayed <= size:
+            raise SpoolDamagedError(f"{path.name}: its header is damaged")
+        return cls(path, descriptor, size, replayed)
+
+    def append(self, record: bytes) -> None:
+        """Write a record; on return the disk has it.
+
+        Raises:
+            OSError: the disk does not; what was written of it is taken back.
+        """
+        try:
+            _write(self._descriptor, record, self.size)
+            os.fsync(self._descriptor)
+        except OSError:
+            os.ftruncate(self._descriptor, self.size)
+            raise
+        self.size += len(record)
+
+    def read(self) -> tuple[list[Record], bool]:
+        """Return what is to be replayed, and whether a torn record follows it."""
+        data = os.pread(self._descriptor, self.size - self.replayed, self.replayed)
+        records = [Record(record.batch, record.end + self.replayed) for record in read_records(data, start=0)]
+        end = records[-1].end if records else self.replayed
+        return records, is_torn(data, end - self.replayed)
+
+    def advance(self, end: int) -> None:
+        """Note that everything before `end` was counted. A token makes it harmless if this note is lost."""
+        _write(self._descriptor, PROGRESS.pack(end), PROGRESS_AT)
+        self.replayed = end
+
+    def close(self) -> None:
+        """Give the segment up; whoever comes next replays the rest."""
+        os.close(self._descriptor)
+
+    def remove(self) -> None:
+        """Delete the segment, which was replayed whole."""
+        self.path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+
+def _write(descriptor: int, data: bytes, at: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, at)
+        view, at = view[written:], at + written
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

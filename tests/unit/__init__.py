@@ -1,0 +1,1 @@
+"""Fast tests of the pure parts: no store, no network, no clock."""

@@ -1,0 +1,96 @@
+"""Whose address a request has: proxies of ours are believed, everybody else is not."""
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from counter.hits.client import client_address
+from counter.hits.visitors import parse_address
+from tests.unit.making import any_text
+
+TRUSTED = [ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("127.0.0.1/32")]
+peers = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)
+headers = st.one_of(
+    any_text(80),
+    st.lists(
+        st.one_of(peers, st.sampled_from(["", " ", "unknown", "[::1]:80", "1.2.3.4:5", "10.0.0.1"]))
+    ).map(",".join),
+)
+
+
+def is_ours(text: str) -> bool:
+    address = parse_address(text)
+    return any(address in network for network in TRUSTED)
+
+
+@given(peer=peers, header=headers)
+def test_without_trusted_proxies_the_peer_is_the_client(peer, header):
+    """With no trusted proxy the client is the other end of the connection, whatever the headers say."""
+    assert client_address(peer, header, []) == parse_address(peer)
+
+
+@given(peer=peers, header=headers)
+def test_stranger_is_not_believed(peer, header):
+    """A peer that is no proxy of ours cannot choose the address under which it counts."""
+    assume(not is_ours(peer))
+    assert client_address(peer, header, TRUSTED) == parse_address(peer)
+
+
+@given(
+    spoofed=headers,
+    client=peers,
+    proxies=st.lists(
+        st.sampled_from(["10.0.0.1", "10.9.8.7", "fd00::2", "[fd00::3]:443", "10.0.0.4:8080"]), max_size=4
+    ),
+)
+def test_nearest_stranger_is_the_client(spoofed, client, proxies):
+    """Behind any chain of our proxies the nearest stranger is the client, whatever its header said."""
+    assume(not is_ours(client))
+    header = ", ".join([spoofed, client, *proxies])
+    assert client_address("127.0.0.1", header, TRUSTED) == parse_address(client)
+
+
+@given(peer=st.one_of(st.none(), peers, any_text(20)), header=headers)
+def test_never_fails(peer, header):
+    """Whatever peer and headers are, there is an address or none, and never an error."""
+    found = client_address(peer, header, TRUSTED)
+    assert found is None or parse_address(str(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("peer", "header", "client"),
+    [
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "198.51.100.1, 203.0.113.9, 10.0.0.2, fd00::1", "203.0.113.9"),
+        ("10.0.0.1", "10.0.0.3,10.0.0.2", "10.0.0.3"),
+        ("10.0.0.1", "203.0.113.9:51234", "203.0.113.9"),
+        ("10.0.0.1", "[2001:db8::9]:51234", "2001:db8::9"),
+        ("10.0.0.1", "[2001:db8::9]", "2001:db8::9"),
+        ("10.0.0.1", "2001:db8::9%eth0", "2001:db8::9"),
+        ("10.0.0.1", "::ffff:203.0.113.9", "203.0.113.9"),
+        ("::ffff:10.0.0.1", "203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "203.0.113.9, ::ffff:10.0.0.2", "203.0.113.9"),
+        ("10.0.0.1", "203.0.113.9, unknown", "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.9, unknown, 10.0.0.2", "10.0.0.2"),
+        ("10.0.0.1", "203.0.113.9,", "10.0.0.1"),
+        ("203.0.113.7", "198.51.100.1", "203.0.113.7"),
+        ("203.0.113.7", "10.0.0.1", "203.0.113.7"),
+    ],
+)
+def test_walk_from_right_to_left(peer, header, client):
+    """Hops are read from the nearest, ports and brackets aside, until one is no proxy of ours or is junk."""
+    assert client_address(peer, header, TRUSTED) == ip_address(client)
+
+
+@pytest.mark.parametrize("peer", [None, ""])
+def test_unix_socket(peer):
+    """A peer on a Unix socket has no address: its nearest hop is believed if there are trusted proxies."""
+    assert client_address(peer, "198.51.100.1, 203.0.113.9", TRUSTED) == ip_address("203.0.113.9")
+    assert client_address(peer, "203.0.113.9, 10.0.0.2", TRUSTED) == ip_address("203.0.113.9")
+    assert client_address(peer, "junk", TRUSTED) is None
+    assert client_address(peer, "", TRUSTED) is None
+    assert client_address(peer, "203.0.113.9", []) is None
