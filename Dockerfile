@@ -17,13 +17,15 @@ RUN printf '#!/bin/sh\nexec python -m counter "$@"\n' >/opt/counter/bin/counter 
 FROM python:3.13-slim
 LABEL org.opencontainers.image.title="visitor-counter" \
     org.opencontainers.image.licenses="MIT"
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin counter
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin counter \
+    && install --directory --owner=10001 --mode=700 /var/lib/counter/spool
 COPY --from=build /opt/counter /opt/counter
 ENV PATH=/opt/counter/bin:$PATH \
     PYTHONPATH=/opt/counter/app \
     PYTHONDONTWRITEBYTECODE=1 \
     COUNTER_HOST=0.0.0.0 \
-    COUNTER_ADMIN_HOST=0.0.0.0
+    COUNTER_ADMIN_HOST=0.0.0.0 \
+    COUNTER_SPOOL_DIR=/var/lib/counter/spool
 USER 10001
 WORKDIR /tmp
 # 8080 is for the visitors. 8081 is for the administrator and must not be published to the world.

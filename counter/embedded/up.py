@@ -45,7 +45,8 @@ async def up(settings: Settings, *, stop: asyncio.Event, say: Callable[[str], No
             with _addresses_in(settings.data_dir / "env", valkey, postgres) as file:
                 say(f"for other commands, in another terminal:  . {file}")
                 addresses = {"redis_url": SecretStr(valkey.url), "database_url": SecretStr(postgres.url)}
-                ours = settings.model_copy(update={**addresses, "demo": True})
+                spool = {"spool_dir": settings.data_dir / "spool"}
+                ours = settings.model_copy(update={**addresses, **spool, "demo": True})
                 await _serve_on(valkey, postgres, settings=ours, stop=stop, say=say)
             say(f"stopping Valkey and Postgres; the data stay in {settings.data_dir}")
         finally:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from counter.clock import system_clock
 from counter.config import Settings
 from tests.acceptance.conftest import Running
 
@@ -96,6 +97,7 @@ async def test_mistakes_are_explained_in_a_line(
 
 async def test_opening_balance(service: Running, shell: Shell) -> None:
     """After `adjust --total` the widget's total starts there, goes on by one with a visit, and the ledger says why."""
+    service.clock.now_ms = system_clock()  # as the command's own clock says
     await service.hit()
     assert (await service.widget())["total"] == 1
     await shell.must(
@@ -118,6 +120,7 @@ async def test_opening_balance(service: Running, shell: Shell) -> None:
 
 async def test_rollup_once(service: Running, shell: Shell) -> None:
     """`rollup --once` writes what is open, beside a running service, and may be run again."""
+    service.clock.now_ms = system_clock()
     await service.hit()
     await shell.must("rollup", "--once")
     assert "total visits: 1" in await shell.must("site", "show", "portal")

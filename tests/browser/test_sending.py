@@ -44,9 +44,9 @@ async def test_a_hit_outlives_its_page(recorder, page):
     assert await page.evaluate("kept") == [["POST", True], ["GET", False]]
 
 
-@pytest.mark.parametrize("fault", [-1, 500, 503])
+@pytest.mark.parametrize("fault", [500, 503])
 async def test_a_failed_hit_is_sent_again_as_the_same_hit(recorder, page, fault):
-    """Where nobody knows whether it arrived, the hit goes once more under the same id."""
+    """A hit that the service says it has not counted goes once more under the same id."""
     recorder.faults = [fault]
     recorder.pages["/a"] = recorder.embed("<b data-counter=today>…</b>")
     await page.goto(recorder.url + "/a")
@@ -55,7 +55,7 @@ async def test_a_failed_hit_is_sent_again_as_the_same_hit(recorder, page, fault)
     assert first.hit == second.hit
 
 
-@pytest.mark.parametrize("fault", [-1, 503])
+@pytest.mark.parametrize("fault", [500, 503])
 async def test_a_hit_is_sent_twice_at_most(recorder, page, fault):
     """A service that is down is not hammered by the pages that embed it."""
     recorder.faults = [fault] * 2
@@ -67,9 +67,9 @@ async def test_a_hit_is_sent_twice_at_most(recorder, page, fault):
     assert recorder.sent("/v1/sites")[1:] == [], "the list was asked for once, by the fence"
 
 
-@pytest.mark.parametrize("fault", [400, 404, 429])
+@pytest.mark.parametrize("fault", [-1, 400, 404, 429])
 async def test_a_refused_hit_is_not_sent_again(recorder, page, fault):
-    """What the service has understood and refused is not repeated."""
+    """What the service has refused, and what it may have counted before the link broke, is not repeated."""
     recorder.faults = [fault]
     recorder.pages["/a"] = recorder.embed()
     await page.goto(recorder.url + "/a")

@@ -74,9 +74,9 @@
     const go = () => fetch(api + resource, {
       method, body, keepalive: !!body, credentials: 'omit', cache: 'no-cache', signal: limit.signal,
     });
-    let answer = await quiet(go());
-    // Only a hit goes again: by its id it counts once.
-    if (resource === 'hits' && !(answer && answer.status < 500)) answer = await pause(1000).then(go);
+    let answer = await go();
+    // Only a hit goes again, and only if it was answered: without an answer it may have been counted.
+    if (resource === 'hits' && answer.status >= 500) answer = await pause(1000).then(go);
     return answer.json();
   }
 
