@@ -13,7 +13,7 @@ SOURCE = Path(counter.__file__).parent
 SQL = SOURCE.parent / "sql" / "queries"
 MAX_LINES = 300
 
-BELOW = {"clock", "config", "database", "errors", "http", "metrics"}
+BELOW = {"background", "clock", "config", "database", "errors", "http", "metrics"}
 """What every room may stand on."""
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "clock": set(),
     "metrics": set(),
     "log": set(),
+    "background": set(),
     "config": {"errors"},
     "database": {"errors"},
     "listen": {"errors"},
