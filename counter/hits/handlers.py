@@ -50,16 +50,16 @@ class HitHandlers:
         ]
 
     async def post_hit(self, request: web.Request) -> web.Response:
-        """Count a hit and answer with the site's numbers, or with 204 if asked to be quiet."""
+        """Count a hit and answer with the site's numbers, if they are wanted and can be had."""
         beacon = parse_hit(await read_body(request, MAX_BODY_BYTES))
         site = self._sites.find(beacon.site)
         path = normalise(beacon.path, site.settings.query_allow)
         spooled = await self._record(request, site, Kind.VIEW, path) is Outcome.SPOOLED
-        status = HTTPStatus.ACCEPTED if spooled else HTTPStatus.OK
-        if request.query_string == "quiet=1":
+        quiet = request.query_string == "quiet=1"
+        body = None if quiet else await self._answer_hit(site, path, asyncio.get_running_loop().time())
+        if body is None:
             return no_content(HTTPStatus.ACCEPTED if spooled else HTTPStatus.NO_CONTENT)
-        body = await self._answer_hit(site, path, asyncio.get_running_loop().time())
-        return json_response(body, NO_STORE, status) if body else no_content()
+        return json_response(body, NO_STORE, HTTPStatus.ACCEPTED if spooled else HTTPStatus.OK)
 
     async def get_pixel(self, request: web.Request) -> web.Response:
         """Count a hit of a page without script, and answer with a picture of one clear pixel."""

@@ -6,9 +6,14 @@ import pytest
 from pydantic import SecretStr
 
 from counter.config import Settings
+from counter.database import connected
 from counter.embedded.postgres import Postgres
+from counter.sites.model import SiteSettings
+from counter.sites.store import SiteStore
 from tests.acceptance.conftest import Running, SetClock, running
 from tests.proxy import Link, proxied
+
+HEARTBEAT = '{"site":"portal"}'
 
 
 @pytest.fixture
@@ -42,6 +47,7 @@ async def test_numbers_stay_and_say_that_they_are_stale(linked: Running, link: L
     async with linked.session.get(linked.admin + "/readyz") as response:
         assert response.status == 200
         assert (await response.json())["parts"]["redis"].startswith("Redis does not answer")
+    assert await linked.metric('counter_spool_bytes{lane="0"}') > 0
     link.refuses = False
     while (await linked.widget(metric="views"))["total"] != 3:
         pass
@@ -93,3 +99,31 @@ async def test_counting_goes_on_without_postgres(service: Running, postgres: Pos
     while await service.metric("counter_rollup_last_success_timestamp_seconds") <= rolled_up:
         pass
     assert (await service.widget(metric="views"))["total"] == 4
+
+
+async def test_hit_that_is_kept_is_accepted_though_no_number_can_be_shown(
+    settings: Settings, link: Link
+) -> None:
+    """Redis fails before the first number was ever read: the hit is kept and answered 202, without a body."""
+    async with running(settings.model_copy(update={"redis_url": SecretStr(link.url)}), SetClock()) as service:
+        async with connected(settings.database_url.get_secret_value()) as connection:
+            await SiteStore(connection).add("portal", SiteSettings())
+        while (
+            await readiness(service) != 200 or (await service.post("/v1/heartbeats", HEARTBEAT)).status != 204
+        ):
+            pass
+        link.refuses = True
+        link.cut()
+        kept = await service.hit()
+        assert (kept.status, await kept.read()) == (202, b"")
+        link.refuses = False
+        while (await service.get("/v1/sites/portal/widget?metric=views")).status != 200:
+            pass
+        while (await service.widget(metric="views"))["total"] != 1:
+            pass
+
+
+async def readiness(service: Running) -> int:
+    """The status of /readyz."""
+    async with service.session.get(service.admin + "/readyz") as response:
+        return response.status
