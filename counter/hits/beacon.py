@@ -1,6 +1,6 @@
 """What a beacon says: the body of a hit or a heartbeat, checked. Pure."""
 
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -28,6 +28,8 @@ class HeartbeatBeacon(msgspec.Struct, frozen=True, gc=False):
     site: str
 
 
+Beacon = TypeVar("Beacon", HitBeacon, HeartbeatBeacon)
+
 _hit_decoder: Final = msgspec.json.Decoder(HitBeacon)
 _heartbeat_decoder: Final = msgspec.json.Decoder(HeartbeatBeacon)
 
@@ -38,12 +40,7 @@ def parse_hit(body: bytes) -> HitBeacon:
     Raises:
         InvalidInputError: it is not JSON with a `site` and a `path`.
     """
-    try:
-        beacon = _hit_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInputError('a hit is JSON such as {"site": "demo", "path": "/"}') from error
-    check_site_key(beacon.site)
-    return beacon
+    return _parse(_hit_decoder, body, 'a hit is JSON such as {"site": "demo", "path": "/"}')
 
 
 def parse_heartbeat(body: bytes) -> HeartbeatBeacon:
@@ -52,12 +49,7 @@ def parse_heartbeat(body: bytes) -> HeartbeatBeacon:
     Raises:
         InvalidInputError: it is not JSON with a `site`.
     """
-    try:
-        beacon = _heartbeat_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInputError('a heartbeat is JSON such as {"site": "demo"}') from error
-    check_site_key(beacon.site)
-    return beacon
+    return _parse(_heartbeat_decoder, body, 'a heartbeat is JSON such as {"site": "demo"}')
 
 
 def check_site_key(key: str) -> str:
@@ -69,3 +61,12 @@ def check_site_key(key: str) -> str:
     if not KEY_PATTERN.fullmatch(key):
         raise InvalidInputError("no site has a key like this")
     return key
+
+
+def _parse(decoder: msgspec.json.Decoder[Beacon], body: bytes, form: str) -> Beacon:
+    try:
+        beacon = decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInputError(form) from error
+    check_site_key(beacon.site)
+    return beacon
