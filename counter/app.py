@@ -124,24 +124,23 @@ async def open_buckets(settings: Settings, clock: Clock) -> AsyncGenerator[tuple
 
 def _lanes(settings: Settings, store: BucketStore, sites: SiteRegistry, metrics: Metrics) -> dict[str, Lane]:
     worker = new_worker()
-    return {
-        keys.lane: Lane(
+
+    def make_lane(keys: LaneKeys) -> Lane:
+        folder = spool_folder(settings.spool_dir, keys.lane) if settings.spool_mb else None
+        spool = Spool(folder, worker, metrics.spool, max_bytes=settings.spool_mb * 1024 * 1024)
+        metrics.spool.bytes.labels(keys.lane).set_function(spool.waiting_bytes)
+        return Lane(
             keys,
             store,
-            Spool(
-                spool_folder(settings.spool_dir, keys.lane) if settings.spool_mb else None,
-                worker,
-                metrics.spool,
-                max_bytes=settings.spool_mb * 1024 * 1024,
-            ),
+            spool,
             worker,
             sites.known,
             (metrics.recorder, metrics.spool),
             batch_hits=settings.batch_hits,
             patience_seconds=settings.patience_seconds,
         )
-        for keys in store.lanes
-    }
+
+    return {keys.lane: make_lane(keys) for keys in store.lanes}
 
 
 def _refresher(rollup: Rollup, pool: Pool, clock: Clock) -> Callable[[str], Awaitable[object]]:

@@ -52,12 +52,6 @@ class SpoolMetrics:
             ["lane"],
             registry=registry,
         )
-        self.oldest_seconds = Gauge(
-            "counter_spool_oldest_seconds",
-            "Age of the oldest hit that waits in the spool, by lane; 0 if none does.",
-            ["lane"],
-            registry=registry,
-        )
 
 
 class RollupMetrics:
