@@ -18,7 +18,7 @@ ARTICLE = "/demo/lich-tiem-chung.html"
 
 
 @pytest.fixture
-def settings(redis_url, database_url):
+def settings(redis_url, database_url, tmp_path):
     """Settings of a demo on free ports."""
     return Settings(
         redis_url=SecretStr(redis_url),
@@ -27,6 +27,7 @@ def settings(redis_url, database_url):
         admin_port=0,
         demo=True,
         snapshot_milliseconds=0,
+        spool_dir=tmp_path / "spool",
     )
 
 

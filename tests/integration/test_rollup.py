@@ -13,6 +13,7 @@ from counter.aggregates.store import AggregateStore
 from counter.buckets.batch import Batch, Hit, Kind
 from counter.buckets.store import BucketStore
 from counter.database import Connection, connected
+from counter.errors import BusyError
 from counter.rollup.rollup import Report, Rollup
 from counter.sites.model import Site
 from counter.sites.registry import SiteRegistry
@@ -363,3 +364,25 @@ async def test_buckets_of_a_removed_site_are_discarded(portal: Portal) -> None:
     await portal.roll_up(NOON)
     assert await portal.hot.store.bucket_names(LANE) == (set(), set())
     assert not await portal.hot.redis.keys("*portal*")
+
+
+async def test_buckets_of_a_site_that_only_we_do_not_know_wait(portal: Portal) -> None:
+    """A worker whose list of sites is old drops nothing: the buckets wait until it knows the site."""
+    await portal.view(NOON, 1)
+    portal.sites.replace([])
+    await portal.roll_up(NOON)
+    portal.sites.replace([portal.site])
+    await portal.roll_up(NOON)
+    assert await portal.durable_total() == 1
+
+
+async def test_nothing_is_judged_before_the_sites_were_read(portal: Portal) -> None:
+    """A process that never read the sites rolls nothing up, discards nothing, and takes no hit for unknown."""
+    await portal.view(NOON, 1)
+    unread = SiteRegistry()
+    with pytest.raises(BusyError):
+        await Rollup(portal.hot.store, unread.known).run(portal.aggregates, NOON)
+    with pytest.raises(BusyError):
+        unread.find("portal")
+    await portal.roll_up(NOON)
+    assert await portal.durable_total() == 1
