@@ -30,6 +30,7 @@ from counter.rollup.loop import RollupLoop
 from counter.rollup.rollup import Rollup
 from counter.sites.demo import ensure_demo_site
 from counter.sites.registry import SiteRegistry, followed
+from counter.steps import Passing, go_on
 from counter.widget.files import demo_routes, file_routes
 from counter.widget.handlers import WidgetHandlers
 from counter.widget.pages import PageViews
@@ -45,7 +46,9 @@ class Service:
 
 
 @asynccontextmanager
-async def build(settings: Settings, clock: Clock = system_clock) -> AsyncGenerator[Service]:
+async def build(
+    settings: Settings, clock: Clock = system_clock, passing: Passing = go_on
+) -> AsyncGenerator[Service]:
     """Open every room, yield the applications, then close the rooms in reverse: hits first, rollup last."""
     metrics = Metrics()
     sites = SiteRegistry()
@@ -55,12 +58,12 @@ async def build(settings: Settings, clock: Clock = system_clock) -> AsyncGenerat
         store, salts = await rooms.enter_async_context(open_buckets(settings, clock))
         await rooms.enter_async_context(followed(sites, pool, database_url, settings.sites_seconds))
 
-        rollup = Rollup(store, sites.known)
+        rollup = Rollup(store, sites.known, passing)
         loop = RollupLoop(rollup, database_url, clock, metrics.rollup, settings.rollup_seconds)
         await rooms.enter_async_context(loop.running())
 
         recorder = Recorder(
-            store, _lanes(settings, store, sites, metrics), waiting_hits=settings.waiting_hits
+            store, _lanes(settings, store, sites, metrics, passing), waiting_hits=settings.waiting_hits
         )
         await rooms.enter_async_context(salts.foreseen())
         await rooms.enter_async_context(recorder.running())
@@ -82,7 +85,14 @@ async def build(settings: Settings, clock: Clock = system_clock) -> AsyncGenerat
         )
 
 
-async def serve(settings: Settings, *, stop: asyncio.Event, say: Callable[[str], None]) -> None:
+async def serve(
+    settings: Settings,
+    *,
+    stop: asyncio.Event,
+    say: Callable[[str], None],
+    clock: Clock = system_clock,
+    passing: Passing = go_on,
+) -> None:
     """Serve until `stop` is set; then finish what was begun, and roll up.
 
     Raises:
@@ -93,7 +103,7 @@ async def serve(settings: Settings, *, stop: asyncio.Event, say: Callable[[str],
     if settings.demo:
         await ensure_demo_site(settings.database_url.get_secret_value())
     async with (
-        build(settings) as service,
+        build(settings, clock, passing) as service,
         listening(service.admin, settings.admin_host, settings.admin_port) as admin,
         listening(service.public, settings.host, settings.port) as public,
     ):
@@ -122,12 +132,14 @@ async def open_buckets(settings: Settings, clock: Clock) -> AsyncGenerator[tuple
         yield BucketStore(redis, lanes, new_generation), Salts(redis, clock)
 
 
-def _lanes(settings: Settings, store: BucketStore, sites: SiteRegistry, metrics: Metrics) -> dict[str, Lane]:
+def _lanes(
+    settings: Settings, store: BucketStore, sites: SiteRegistry, metrics: Metrics, passing: Passing
+) -> dict[str, Lane]:
     worker = new_worker()
 
     def make_lane(keys: LaneKeys) -> Lane:
         folder = spool_folder(settings.spool_dir, keys.lane) if settings.spool_mb else None
-        spool = Spool(folder, worker, metrics.spool, max_bytes=settings.spool_mb * 1024 * 1024)
+        spool = Spool(folder, worker, metrics.spool, passing, max_bytes=settings.spool_mb * 1024 * 1024)
         metrics.spool.bytes.labels(keys.lane).set_function(spool.waiting_bytes)
         return Lane(
             keys,
@@ -136,6 +148,7 @@ def _lanes(settings: Settings, store: BucketStore, sites: SiteRegistry, metrics:
             worker,
             sites.known,
             (metrics.recorder, metrics.spool),
+            passing,
             batch_hits=settings.batch_hits,
             patience_seconds=settings.patience_seconds,
         )

@@ -27,6 +27,7 @@ from counter.buckets.store import BucketStore
 from counter.errors import BucketsCorruptError, BucketsUnavailableError, BusyError, CounterError
 from counter.metrics import RecorderMetrics, SpoolMetrics
 from counter.sites.model import Site
+from counter.steps import Passing, Step, go_on
 
 FIRST_PAUSE_SECONDS: Final = 0.05
 LONGEST_PAUSE_SECONDS: Final = 1.0
@@ -71,6 +72,7 @@ class Lane:
         worker: str,
         find_site: Callable[[str], Site | None],
         metrics: tuple[RecorderMetrics, SpoolMetrics],
+        passing: Passing = go_on,
         *,
         batch_hits: int,
         patience_seconds: float,
@@ -82,6 +84,7 @@ class Lane:
         self._worker = worker
         self._find_site = find_site
         self._metrics, self._spool_metrics = metrics
+        self._passing = passing
         self._batch_hits = batch_hits
         self._patience_seconds = patience_seconds
         self._sequence = 0
@@ -145,6 +148,7 @@ class Lane:
             except BucketsUnavailableError:
                 pass  # it may have been counted: it is spooled under the same token
             else:
+                self._passing(Step.BATCH_COUNTED)
                 return Outcome.RECORDED
         await self._spool.append(self._worker, self._sequence, batch.hits)
         self._begin_replay()
@@ -191,7 +195,9 @@ class Lane:
             waiting = await self._spool.oldest()
             if waiting is None:
                 return False
+            self._passing(Step.REPLAY_BEGUN)
             await self._count_spooled(waiting.batch)
+            self._passing(Step.REPLAY_COUNTED)
             self._spool.done(waiting)
         except (CounterError, OSError) as error:
             log.warning("spool not replayed", lane=self._keys.lane, reason=str(error))

@@ -7,6 +7,7 @@ from typing import Self
 
 from counter.buckets.segment import HEADER, MAGIC, PROGRESS, PROGRESS_AT, Record, is_torn, read_records
 from counter.errors import SpoolDamagedError
+from counter.steps import Passing, Step
 
 SUFFIX = ".spool"
 
@@ -19,14 +20,15 @@ class SegmentFile:
         replayed: bytes from the beginning that Redis has counted, or that are damaged.
     """
 
-    def __init__(self, path: Path, descriptor: int, size: int, replayed: int) -> None:
+    def __init__(self, path: Path, descriptor: int, size: int, replayed: int, passing: Passing) -> None:
         self.path = path
         self.size = size
         self.replayed = replayed
         self._descriptor = descriptor
+        self._passing = passing
 
     @classmethod
-    def create(cls, folder: Path, name: str) -> Self:
+    def create(cls, folder: Path, name: str, passing: Passing) -> Self:
         """Make a new segment; it gets its name once it is locked, so that nobody takes it for a leftover."""
         unnamed = folder / f"{name}.new"
         descriptor = os.open(unnamed, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -34,16 +36,17 @@ class SegmentFile:
             flock(descriptor, LOCK_EX | LOCK_NB)
             _write(descriptor, HEADER.pack(MAGIC, HEADER.size), 0)
             os.fsync(descriptor)
+            passing(Step.SEGMENT_MADE)
             path = unnamed.rename(folder / f"{name}{SUFFIX}")
             _sync_folder(folder)
         except OSError:
             os.close(descriptor)
             unnamed.unlink(missing_ok=True)
             raise
-        return cls(path, descriptor, HEADER.size, HEADER.size)
+        return cls(path, descriptor, HEADER.size, HEADER.size, passing)
 
     @classmethod
-    def take_over(cls, path: Path) -> Self | None:
+    def take_over(cls, path: Path, passing: Passing) -> Self | None:
         """Open a segment whose owner is gone; None if it has one, or is no longer there.
 
         Raises:
@@ -56,7 +59,7 @@ class SegmentFile:
         except OSError as error:
             raise SpoolDamagedError(f"{path.name}: {error.strerror}") from error
         try:
-            return cls._lock(path, descriptor)
+            return cls._lock(path, descriptor, passing)
         except OSError as error:
             os.close(descriptor)
             raise SpoolDamagedError(f"{path.name}: {error.strerror}") from error
@@ -65,7 +68,7 @@ class SegmentFile:
             raise
 
     @classmethod
-    def _lock(cls, path: Path, descriptor: int) -> Self | None:
+    def _lock(cls, path: Path, descriptor: int, passing: Passing) -> Self | None:
         try:
             flock(descriptor, LOCK_EX | LOCK_NB)
         except BlockingIOError:
@@ -81,7 +84,7 @@ class SegmentFile:
         magic, replayed = HEADER.unpack(header)
         if magic != MAGIC or not HEADER.size <= replayed <= size:
             raise SpoolDamagedError(f"{path.name}: its header is damaged")
-        return cls(path, descriptor, size, replayed)
+        return cls(path, descriptor, size, replayed, passing)
 
     def append(self, record: bytes) -> None:
         """Write a record; on return the disk has it.
@@ -91,6 +94,7 @@ class SegmentFile:
         """
         try:
             _write(self._descriptor, record, self.size)
+            self._passing(Step.SEGMENT_WRITTEN)
             os.fsync(self._descriptor)
         except OSError:
             os.ftruncate(self._descriptor, self.size)

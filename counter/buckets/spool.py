@@ -14,6 +14,7 @@ from counter.buckets.segment import Record, SpooledBatch, encode_record
 from counter.buckets.segment_file import SUFFIX, SegmentFile
 from counter.errors import ConfigError, SpoolDamagedError, SpoolFullError
 from counter.metrics import SpoolMetrics
+from counter.steps import Passing, Step, go_on
 
 SEGMENT_BYTES: Final = 4 * 1024 * 1024
 
@@ -52,13 +53,23 @@ class Spool:
     Args:
         folder: of the lane, shared by all workers of this host; None keeps no spool.
         owner: unlike any other process's; part of the names of its segments.
+        passing: is told each step.
         max_bytes: that all segments in the folder may have together.
     """
 
-    def __init__(self, folder: Path | None, owner: str, metrics: SpoolMetrics, *, max_bytes: int) -> None:
+    def __init__(
+        self,
+        folder: Path | None,
+        owner: str,
+        metrics: SpoolMetrics,
+        passing: Passing = go_on,
+        *,
+        max_bytes: int,
+    ) -> None:
         self._folder = folder
         self._owner = owner
         self._metrics = metrics
+        self._passing = passing
         self._max_bytes = max_bytes
         self._segments: list[SegmentFile] = []
         self._appending: SegmentFile | None = None
@@ -83,6 +94,7 @@ class Spool:
         except OSError as error:
             log.warning("spool cannot be written", reason=str(error))
             raise SpoolFullError(f"the spool cannot be written: {error.strerror}") from error
+        self._passing(Step.SEGMENT_SYNCED)
         self._metrics.spooled.inc(len(hits))
 
     async def take_over(self) -> bool:
@@ -116,6 +128,7 @@ class Spool:
         """Note that the oldest batch was counted."""
         self._read.popleft()
         waiting.segment.advance(waiting.end)
+        self._passing(Step.REPLAY_NOTED)
 
     def close(self) -> None:
         """Give up all segments; what is left of them is replayed by whoever comes next."""
@@ -132,7 +145,7 @@ class Spool:
             raise SpoolFullError("the spool is full")
         if self._appending is None or self._appending.size >= SEGMENT_BYTES:
             self._made += 1
-            self._appending = SegmentFile.create(folder, f"{self._owner}-{self._made:06d}")
+            self._appending = SegmentFile.create(folder, f"{self._owner}-{self._made:06d}", self._passing)
             self._segments.append(self._appending)
         self._appending.append(record)
 
@@ -140,11 +153,12 @@ class Spool:
         found = []
         for path in sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime_ns):
             try:
-                segment = SegmentFile.take_over(path)
+                segment = SegmentFile.take_over(path, self._passing)
             except SpoolDamagedError as error:
                 self._set_aside(path, error)
                 continue
             if segment is not None:
+                self._passing(Step.SEGMENT_TAKEN_OVER)
                 found.append(segment)
         return found
 
@@ -167,6 +181,7 @@ class Spool:
         if segment is self._appending:
             self._appending = None
         segment.remove()
+        self._passing(Step.SEGMENT_REMOVED)
 
     def _set_aside(self, path: Path, error: Exception) -> None:
         """Put an unreadable segment out of the way of the others, for somebody to look at."""

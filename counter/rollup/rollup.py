@@ -17,6 +17,7 @@ from counter.errors import UnknownSiteError
 from counter.rollup.bases import earlier_sketches, make_bases, make_fold
 from counter.rollup.rows import make_rows, row_key
 from counter.sites.model import Site
+from counter.steps import Passing, Step, go_on
 
 CHUNK: Final = 200
 """How many buckets, or sites, are read, written and confirmed together."""
@@ -50,11 +51,13 @@ class Rollup:
     Args:
         buckets: the hot counts.
         find_site: site by key, disabled ones too.
+        passing: is told each step.
     """
 
-    def __init__(self, buckets: BucketStore, find_site: FindSite) -> None:
+    def __init__(self, buckets: BucketStore, find_site: FindSite, passing: Passing = go_on) -> None:
         self._buckets = buckets
         self._find_site = find_site
+        self._passing = passing
 
     async def run(self, aggregates: AggregateStore, now_ms: int, adjusted: Iterable[str] = ()) -> Report:
         """Roll up everything that changed.
@@ -112,8 +115,11 @@ class Rollup:
     async def _write(self, lane: LaneKeys, names: Sequence[BucketName], aggregates: AggregateStore) -> Report:
         ids = {name.site: self._site(name.site).id for name in names}
         stored = await self._buckets.read_buckets(lane, names)
+        self._passing(Step.BUCKETS_READ)
         await aggregates.write(await make_rows(lane, ids, stored, self._buckets, aggregates))
+        self._passing(Step.ROWS_WRITTEN)
         await self._buckets.settle(lane, stored)
+        self._passing(Step.BUCKETS_SETTLED)
         return Report(len(stored), sum(len(bucket.pages) for bucket in stored), 0, 0)
 
     async def _fold(
@@ -123,7 +129,9 @@ class Rollup:
         ids = {key: self._site(key).id for key in sites}
         indexes = await self._buckets.read_indexes(lane, sites)
         stored = await self._buckets.read_buckets(lane, [name for index in indexes for name in index.names])
+        self._passing(Step.CLOSING_READ)
         await aggregates.write(await make_rows(lane, ids, stored, self._buckets, aggregates))
+        self._passing(Step.CLOSING_WRITTEN)
         staying = [bucket for bucket in stored if not self._is_over(bucket.name, generation, now_ms)]
         without = [row_key(lane, ids, bucket) for bucket in staying]
         bases = await make_bases(list(ids.values()), without, aggregates, now_ms)
@@ -132,7 +140,9 @@ class Rollup:
             make_fold(index, generation, stored, staying, bases[ids[index.site]], earlier[ids[index.site]])
             for index in indexes
         ]
+        self._passing(Step.BASES_MADE)
         done = sum(await self._buckets.fold(lane, folds))
+        self._passing(Step.BASES_FOLDED)
         return Report(len(stored), sum(len(bucket.pages) for bucket in stored), done, len(folds) - done)
 
     def _is_over(self, name: BucketName, generation: str, now_ms: int) -> bool:

@@ -13,7 +13,7 @@ SOURCE = Path(counter.__file__).parent
 SQL = SOURCE.parent / "sql" / "queries"
 MAX_LINES = 300
 
-BELOW = {"background", "clock", "config", "database", "errors", "http", "metrics"}
+BELOW = {"background", "clock", "config", "database", "errors", "http", "metrics", "steps"}
 """What every room may stand on."""
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": set(),
     "log": set(),
     "background": set(),
+    "steps": set(),
     "config": {"errors"},
     "database": {"errors"},
     "listen": {"errors"},
