@@ -11,13 +11,14 @@ from counter.admin.handlers import AdminHandlers
 from counter.admin.health import Readiness
 from counter.admin.online import OnlineGauge
 from counter.aggregates.store import AggregateStore
-from counter.buckets.connection import generation_name, open_redis
+from counter.buckets.connection import open_servers
+from counter.buckets.delivery import FindCounted, SiteDay
 from counter.buckets.keys import LaneKeys
 from counter.buckets.lane import Lane, new_worker
 from counter.buckets.recorder import Recorder
 from counter.buckets.salts import Salts
 from counter.buckets.spool import Spool, spool_folder
-from counter.buckets.store import BucketStore
+from counter.buckets.store import BucketStore, generation_name
 from counter.clock import Clock, system_clock
 from counter.config import Settings
 from counter.database import Pool, acquired, migrate, open_pool
@@ -62,9 +63,8 @@ async def build(
         loop = RollupLoop(rollup, database_url, clock, metrics.rollup, settings.rollup_seconds)
         await rooms.enter_async_context(loop.running())
 
-        recorder = Recorder(
-            store, _lanes(settings, store, sites, metrics, passing), waiting_hits=settings.waiting_hits
-        )
+        lanes = _lanes(settings, store, sites, _finder(pool), metrics, passing)
+        recorder = Recorder(store, lanes, waiting_hits=settings.waiting_hits)
         await rooms.enter_async_context(salts.foreseen())
         await rooms.enter_async_context(recorder.running())
 
@@ -118,22 +118,27 @@ async def serve(
 @asynccontextmanager
 async def open_buckets(settings: Settings, clock: Clock) -> AsyncGenerator[tuple[BucketStore, Salts]]:
     """Yield what is kept in Redis."""
-    lanes = [LaneKeys(str(number)) for number in range(settings.lanes)]
+    timeout_seconds = settings.redis_timeout_seconds
+    async with open_servers(
+        settings.redis_url.get_secret_value(), timeout_seconds=timeout_seconds
+    ) as servers:
+        store = BucketStore(
+            servers,
+            [LaneKeys(str(number)) for number in range(settings.lanes)],
+            lambda: generation_name(clock()),
+            replicas=settings.redis_replicas,
+            wait_ms=int(timeout_seconds * 500),  # so the answer comes before the connection's own limit
+        )
+        yield store, Salts(servers, clock)
 
-    def new_generation() -> str:
-        return generation_name(clock())
 
-    async with open_redis(
-        settings.redis_url.get_secret_value(),
-        timeout_seconds=settings.redis_timeout_seconds,
-        lanes=lanes,
-        new_generation=new_generation,
-    ) as redis:
-        yield BucketStore(redis, lanes, new_generation), Salts(redis, clock)
-
-
-def _lanes(
-    settings: Settings, store: BucketStore, sites: SiteRegistry, metrics: Metrics, passing: Passing
+def _lanes(  # noqa: PLR0917 - all that lanes are made of
+    settings: Settings,
+    store: BucketStore,
+    sites: SiteRegistry,
+    find_counted: FindCounted,
+    metrics: Metrics,
+    passing: Passing,
 ) -> dict[str, Lane]:
     worker = new_worker()
 
@@ -147,6 +152,7 @@ def _lanes(
             spool,
             worker,
             sites.known,
+            find_counted,
             (metrics.recorder, metrics.spool),
             passing,
             batch_hits=settings.batch_hits,
@@ -154,6 +160,16 @@ def _lanes(
         )
 
     return {keys.lane: make_lane(keys) for keys in store.lanes}
+
+
+def _finder(pool: Pool) -> FindCounted:
+    async def find_counted(
+        lane: str, generation: str, worker: str, sequence: int, days: set[SiteDay]
+    ) -> set[SiteDay]:
+        async with acquired(pool) as connection:
+            return await AggregateStore(connection).find_counted(lane, generation, worker, sequence, days)
+
+    return find_counted
 
 
 def _refresher(rollup: Rollup, pool: Pool, clock: Clock) -> Callable[[str], Awaitable[object]]:

@@ -26,7 +26,9 @@ class Settings(BaseSettings):
     admin_port: int = Field(8081, ge=0, le=65535, description="Port of the admin listener.")
     redis_url: SecretStr = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
-        description="Redis or Valkey, 7.0 or newer, with AOF on and `maxmemory-policy noeviction`.",
+        description="Redis or Valkey, 7.0 or newer, with AOF on and `maxmemory-policy noeviction`: "
+        "`redis://[user:password@]host:6379/0`, `rediss://…` with TLS, `unix:///path`, "
+        "`redis+cluster://host:port,host:port`, or `redis+sentinel://host:26379,host:26379/SERVICE`.",
     )
     database_url: SecretStr = Field(
         SecretStr("postgresql://counter@127.0.0.1:5432/counter"),
@@ -37,6 +39,12 @@ class Settings(BaseSettings):
         (), description="CIDRs of the proxies whose forwarding headers are believed, comma separated."
     )
     lanes: int = Field(1, ge=1, le=256, description="Partitions of the hot data; more than 1 for a cluster.")
+    redis_replicas: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="Replicas that must have a batch before its hits are acknowledged (`WAIT`).",
+    )
     redis_timeout_seconds: float = Field(2.0, gt=0, description="How long one call to Redis may take.")
     patience_seconds: float = Field(
         1.0, gt=0, description="How long Redis is asked to take a batch of hits before it goes to the spool."

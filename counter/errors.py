@@ -71,6 +71,10 @@ class BucketsUnavailableError(CounterError):
     kind = "buckets-unavailable"
 
 
+class GenerationEndedError(BucketsUnavailableError):
+    """Another life of the data in Redis has begun; nothing was done."""
+
+
 class BucketsCorruptError(CounterError):
     """Redis holds something that this program did not write."""
 

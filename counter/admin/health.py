@@ -56,11 +56,14 @@ class Readiness:
     async def _redis(self) -> Finding:
         """Look at Redis. It is needed where no spool can stand in for it, and never may it evict."""
         try:
-            policy = await self._store.memory_policy()
+            servers = await self._store.server_info("memory")
         except CounterError as error:
             return Finding("redis", str(error), needed=self._spool is None)
-        if policy != SAFE_POLICY:
-            wrong = f"maxmemory-policy is {policy}, which may evict counts; set it to {SAFE_POLICY}"
+        unsafe = {server["maxmemory_policy"] for server in servers} - {SAFE_POLICY}
+        if unsafe:
+            wrong = (
+                f"maxmemory-policy is {', '.join(unsafe)}, which may evict counts; set it to {SAFE_POLICY}"
+            )
             return Finding("redis", wrong, needed=True)
         return Finding("redis", "", needed=True)
 
@@ -75,9 +78,10 @@ class Readiness:
 
     async def _redis_persistence(self) -> str:
         try:
-            persistent = await self._store.appends_to_file()
+            servers = await self._store.server_info("persistence")
         except CounterError as error:
             return str(error)
+        persistent = all(server["aof_enabled"] for server in servers)
         return "" if persistent else "appendonly is off: a crash of Redis loses what was not rolled up"
 
     async def _postgres(self) -> str:

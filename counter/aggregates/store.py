@@ -1,10 +1,14 @@
 """All that is asked of Postgres about counts."""
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from counter.database import Connection, read_query, translated
+from counter.errors import GenerationEndedError
+
+LOCK_SECONDS: Final = 2
 
 
 class RowKey(NamedTuple):
@@ -23,6 +27,7 @@ class Row(NamedTuple):
     Attributes:
         visitors: those that the rows of the day before this one do not have.
         pages: page → views, as far as they are to be written.
+        tokens: worker → the sequence of its last batch that is in the bucket.
     """
 
     key: RowKey
@@ -35,6 +40,7 @@ class Row(NamedTuple):
     sketch: bytes
     version: int
     pages: dict[str, int]
+    tokens: dict[str, int]
 
 
 class Sums(NamedTuple):
@@ -52,18 +58,67 @@ class AggregateStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def write(self, rows: Sequence[Row]) -> None:
+    async def enter_generation(self, lane: str, generation: str) -> bool:
+        """Note a generation whose buckets are about to be read; tell whether their rows may be written."""
+        with translated():
+            return bool(
+                await self._connection.fetchval(read_query("aggregates.enter_generation"), lane, generation)
+            )
+
+    async def write(self, rows: Sequence[Row], read_in: tuple[str, str] | None = None) -> None:
         """Write buckets in one transaction; doing it again, or out of order, changes nothing.
 
+        Args:
+            rows: one for each bucket.
+            read_in: lane and generation that were current when the buckets were read; None for an import.
+
         Raises:
+            GenerationEndedError: a worker has found out meanwhile that it is over; nothing was written.
             AggregatesUnavailableError: nothing was written, or the outcome is unknown.
         """
         with translated():
             async with self._connection.transaction():
+                if read_in and not await self._connection.fetch(
+                    read_query("aggregates.hold_generation"), *read_in
+                ):
+                    raise GenerationEndedError
                 await self._connection.execute(read_query("aggregates.upsert"), *_columns(rows))
                 pages = [(row.key, path, views) for row in rows for path, views in row.pages.items()]
                 if pages:
                     await self._write_pages(pages)
+
+    async def find_counted(
+        self, lane: str, generation: str, worker: str, sequence: int, days: Iterable[tuple[int, date]]
+    ) -> set[tuple[int, date]]:
+        """Return those of some sites' days whose rows have a worker's batch; from now on none gets it.
+
+        Args:
+            lane: of the batch.
+            generation: the current one; rows that were read in another one are not written any more.
+            worker: whose batch it is.
+            sequence: its number.
+            days: pairs of a site's id and a local day.
+
+        Raises:
+            AggregatesUnavailableError: it cannot be found out now.
+        """
+        wanted = list(days)
+        with translated():
+            async with self._connection.transaction():
+                await self._connection.execute(f"set local lock_timeout = '{LOCK_SECONDS}s'")
+                await self._connection.fetchval(read_query("aggregates.enter_generation"), lane, generation)
+                await self._connection.execute(
+                    read_query("aggregates.close_other_generations"), lane, generation
+                )
+                rows = await self._connection.fetch(
+                    read_query("aggregates.counted"),
+                    lane,
+                    worker,
+                    sequence,
+                    [site for site, _day in wanted],
+                    [day for _site, day in wanted],
+                )
+        return {(row["site_id"], row["day"]) for row in rows}
 
     async def _write_pages(self, pages: list[tuple[RowKey, str, int]]) -> None:
         keys = [key for key, _path, _views in pages]
@@ -149,6 +204,7 @@ def _columns(rows: Sequence[Row]) -> list[list[object]]:
         [_array(row.hour_visits) for row in rows],
         [row.sketch for row in rows],
         [row.version for row in rows],
+        [json.dumps(row.tokens) for row in rows],
     ]
 
 

@@ -1,7 +1,8 @@
 """Hits on their way into one lane together, packed for `record.lua`. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
+from datetime import date
 from enum import Enum
 from itertools import chain
 from typing import Final
@@ -95,6 +96,16 @@ class Batch:
     def add(self, hit: Hit) -> None:
         """Take one more hit."""
         self.hits.append(hit)
+
+    def days(self) -> set[tuple[int, date]]:
+        """Return each site's id with each of its local days that has a hit."""
+        return {(hit.site.id, hit.site.span_of(hit.at_ms).day) for hit in self.hits}
+
+    def without(self, days: Container[tuple[int, date]]) -> "Batch":
+        """Return a batch of those hits that are not of some days."""
+        rest = Batch()
+        rest.hits = [hit for hit in self.hits if (hit.site.id, hit.site.span_of(hit.at_ms).day) not in days]
+        return rest
 
     def pack(self, keys: LaneKeys, generation: str, *, expires: bool) -> tuple[list[str], bytes, bytes]:
         """Return what `record.lua` takes: the groups' keys, the groups, and their visitor ids.

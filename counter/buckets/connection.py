@@ -1,79 +1,162 @@
-"""The connection to Redis: every one learns which life of the server it talks to before it is used."""
+"""The connections to Redis: for each lane a client of the server that holds it, whichever that is."""
 
-import secrets
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from importlib.resources import files
 from typing import Any, Final
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis import exceptions
+from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
+from counter.buckets.address import Address, Way, parse_address
 from counter.buckets.keys import LaneKeys
+from counter.buckets.primaries import ClusterPrimaries, Node, Primaries, SentinelPrimaries
+from counter.errors import BucketsCorruptError, BucketsUnavailableError
 
 POOL_CONNECTIONS: Final = 16
 
+ELSEWHERE: Final = (
+    exceptions.AskError,  # MOVED is one, too
+    exceptions.ReadOnlyError,
+    exceptions.ClusterDownError,  # and MASTERDOWN
+    exceptions.TryAgainError,
+)
+"""What a server answers that does not hold the lane, or not now."""
+REFUSED: Final = (
+    exceptions.OutOfMemoryError,
+    exceptions.BusyLoadingError,
+    exceptions.AuthenticationError,
+    exceptions.NoPermissionError,
+)
+REFUSED_WORDS: Final = ("MISCONF", "NOREPLICAS", "BUSY")
 
-def read_script(name: str) -> str:
-    """Return the source of one Lua operation."""
-    return files("counter.buckets").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+
+class Servers:
+    """Hands out clients, and translates what the driver raises."""
+
+    def __init__(self, open_client: Callable[[LaneKeys], Redis], primaries: Primaries | None = None) -> None:
+        self._open_client = open_client
+        self._primaries = primaries
+        self._clients: dict[str, Redis] = {}
+
+    @asynccontextmanager
+    async def asking(self, lane: LaneKeys) -> AsyncGenerator[Redis]:
+        """Yield a client of the server that holds a lane.
+
+        Raises:
+            BucketsUnavailableError: no answer, or the server refuses for now; a write may have happened.
+            BucketsCorruptError: an operation met data that this program did not write.
+        """
+        client = self._client(lane)
+        try:
+            yield client
+        except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
+            await self._look_again(client)
+            raise BucketsUnavailableError(f"Redis does not answer: {type(error).__name__}") from error
+        except ELSEWHERE as error:
+            await self._look_again(client)
+            raise BucketsUnavailableError(f"Redis has moved: {type(error).__name__}") from error
+        except exceptions.ResponseError as error:
+            if isinstance(error, REFUSED) or str(error).startswith(REFUSED_WORDS):
+                raise BucketsUnavailableError(f"Redis refuses: {type(error).__name__}") from error
+            raise BucketsCorruptError(f"Redis could not run an operation: {error}") from error
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for client in set(self._clients.values()):
+            await client.aclose()
+            await client.connection_pool.disconnect()
+        if self._primaries is not None:
+            await self._primaries.aclose()
+
+    def _client(self, lane: LaneKeys) -> Redis:
+        client = self._clients.get(lane.lane)
+        if client is None:
+            client = self._clients[lane.lane] = self._open_client(lane)
+        return client
+
+    async def _look_again(self, client: Redis) -> None:
+        """Leave the connections to a server that is gone, or is no primary now."""
+        if self._primaries is not None:
+            self._primaries.doubt()
+        await client.connection_pool.update_active_connections_for_reconnect()  # type: ignore[no-untyped-call]
+        await client.connection_pool.disconnect(inuse_connections=False)
 
 
 @asynccontextmanager
-async def open_redis(
-    url: str, *, timeout_seconds: float, lanes: Sequence[LaneKeys], new_generation: Callable[[], str]
-) -> AsyncGenerator[Redis]:
-    """Yield a client whose connections begin a new generation on a server that is not the former one.
+async def open_servers(url: str, *, timeout_seconds: float) -> AsyncGenerator[Servers]:
+    """Yield the servers that a URL names (see address.py).
 
     redis-py's own retries are off: a write whose outcome is unknown is repeated by the recorder alone,
     under the batch's token.
 
     Args:
-        url: `redis://`, `rediss://` or `unix://`.
+        url: of one server, a cluster or Sentinels.
         timeout_seconds: for connecting and for each reply.
-        lanes: the lanes that this client writes to.
-        new_generation: names a generation when one has to begin.
+
+    Raises:
+        ConfigError: the URL names none.
     """
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=POOL_CONNECTIONS,
-        timeout=timeout_seconds,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        redis_connect_func=_begin_generations(lanes, new_generation),
-    )
-    client = Redis(connection_pool=pool)
+    address = parse_address(url)
+    servers = _servers(address, _options(timeout_seconds))
     try:
-        yield client
+        yield servers
     finally:
-        await client.aclose()
-        await pool.disconnect()
+        await servers.aclose()
 
 
-def generation_name(now_ms: int) -> str:
-    """Return a name for a generation that begins now: names sort by time and never repeat."""
-    return f"{now_ms:011x}{secrets.token_hex(3)}"
+def _servers(address: Address, options: Mapping[str, Any]) -> Servers:
+    if address.way is Way.SERVER:
+        only = Redis(connection_pool=BlockingConnectionPool.from_url(address.url, **options))
+        return Servers(lambda _lane: only)
+    led = {
+        **options,
+        "db": address.db,
+        "username": address.account.username,
+        "password": address.account.password,
+        "connection_class": _LedTlsConnection if address.tls else _LedConnection,
+    }
+    if address.way is Way.SENTINEL:
+        sentinels = SentinelPrimaries(address)
+        shared = _led_client(led, sentinels, LaneKeys("all"))
+        return Servers(lambda _lane: shared, sentinels)
+    cluster = ClusterPrimaries(address)
+    return Servers(lambda lane: _led_client(led, cluster, lane), cluster)
 
 
-def find_run_id(info: bytes) -> bytes:
-    """Return the id that the server drew when it started, from its answer to `INFO server`."""
-    return next(line[7:].strip() for line in info.splitlines() if line.startswith(b"run_id:"))
+def _options(timeout_seconds: float) -> dict[str, Any]:
+    return {
+        "max_connections": POOL_CONNECTIONS,
+        "timeout": timeout_seconds,
+        "socket_timeout": timeout_seconds,
+        "socket_connect_timeout": timeout_seconds,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
 
 
-def _begin_generations(lanes: Sequence[LaneKeys], new_generation: Callable[[], str]) -> Callable[[Any], Any]:
-    script = read_script("begin_generation")
+def _led_client(options: Mapping[str, Any], primaries: Primaries, lane: LaneKeys) -> Redis:
+    async def find() -> Node:
+        return await primaries.find(lane)
 
-    async def connected(connection: Any) -> None:
-        await connection.on_connect()
-        await connection.send_command("INFO", "server")
-        run_id = find_run_id(await connection.read_response())
-        for lane in lanes:
-            await connection.send_command("EVAL", script, 1, lane.generation, run_id, new_generation())
-            await connection.read_response()
+    return Redis(connection_pool=BlockingConnectionPool(find=find, **options))
 
-    return connected
+
+class _LedConnection(Connection):
+    """A connection that asks where to go whenever it connects."""
+
+    def __init__(self, *, find: Callable[[], Any], **options: Any) -> None:
+        super().__init__(**options)
+        self._find = find
+
+    async def connect(self) -> None:
+        if not self.is_connected:
+            self.host, self.port = await self._find()
+        await super().connect()  # type: ignore[no-untyped-call]
+
+
+class _LedTlsConnection(_LedConnection, SSLConnection):
+    """The same over TLS."""

@@ -2,7 +2,7 @@
 
 | key | type | holds |
 |---|---|---|
-| `counter:{LANE}:generation` | hash | `id` of the current generation, `run_id` of the server it began on |
+| `counter:{LANE}:generation` | hash | `id` of the current generation, `life`: replication id of its data |
 | `counter:{LANE}:token:WORKER` | string | the last batch of this worker that was counted |
 | `counter:{LANE}:parts` | string | how many buckets this lane has begun |
 | `counter:{LANE}:open` | set | names of the buckets that the base does not hold yet |
@@ -11,19 +11,19 @@
 | `counter:{LANE}:site:SITE:present` | sorted set | visitor → last sign, ms; trimmed to the online window |
 | `counter:{LANE}:site:SITE:index` | set | names of the site's open buckets |
 | `counter:{LANE}:site:SITE:base` | hash | `revision`, `generation`, `body`: the sums of all that is closed |
-| `counter:{LANE}:bucket:NAME:day` | hash | `version`, `part`, `views`, `visits`, `bots`, `views:HH`, … |
+| `counter:{LANE}:bucket:NAME:day` | hash | `version`, `part`, `views`, `views:HH`, …, `token:WORKER` |
 | `counter:{LANE}:bucket:NAME:visitors` | string | HyperLogLog of the day's visitors |
 | `counter:{LANE}:bucket:NAME:pages` | hash | page → views |
 | `counter:{LANE}:bucket:NAME:changed` | set | pages whose views changed since their last rollup |
 | `counter:{LANE}:site:SITE:earlier:DAY` | string | HyperLogLog of closed buckets of a day that goes on |
-| `counter:salt:DAY` | string | the secret of the visitor ids of a day |
+| `counter:{salt}:DAY` | string | the secret of the visitor ids of a day |
 
 A bucket's NAME is `SITE DAY GENERATION`; no part of it holds a space.
 """
 
 from datetime import date
 from hashlib import blake2b
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 
 class BucketName(NamedTuple):
@@ -80,9 +80,13 @@ class LaneKeys:
         return f"{self.bucket_prefix}{name}:{kind}"
 
 
+SALTS_LANE: Final = LaneKeys("salt")
+"""Salts are no lane's, but in a cluster they need a place, too."""
+
+
 def salt_key(day: date) -> str:
     """Return the key of the secret behind the visitor ids of `day`."""
-    return f"counter:salt:{day.isoformat()}"
+    return f"{SALTS_LANE.prefix}{day.isoformat()}"
 
 
 def lane_of(site: str, lanes: int) -> int:

@@ -20,11 +20,18 @@ import structlog
 
 from counter.background import end
 from counter.buckets.batch import Batch, Hit
+from counter.buckets.delivery import Deliverer, Delivery, FindCounted
 from counter.buckets.keys import LaneKeys
-from counter.buckets.segment import SpooledBatch, to_hits
-from counter.buckets.spool import Spool
+from counter.buckets.segment import to_hits
+from counter.buckets.spool import Spool, Waiting
 from counter.buckets.store import BucketStore
-from counter.errors import BucketsCorruptError, BucketsUnavailableError, BusyError, CounterError
+from counter.errors import (
+    AggregatesUnavailableError,
+    BucketsCorruptError,
+    BucketsUnavailableError,
+    BusyError,
+    CounterError,
+)
 from counter.metrics import RecorderMetrics, SpoolMetrics
 from counter.sites.model import Site
 from counter.steps import Passing, Step, go_on
@@ -60,6 +67,7 @@ class Lane:
         spool: of this lane and worker.
         worker: unlike any other process's, also after a restart.
         find_site: for hits that were spooled, by the key of their site.
+        find_counted: asks Postgres what it has of a batch that Redis may have counted and lost.
         batch_hits: that go together at most.
         patience_seconds: how long Redis is asked before a batch goes to the spool.
     """
@@ -71,6 +79,7 @@ class Lane:
         spool: Spool,
         worker: str,
         find_site: Callable[[str], Site | None],
+        find_counted: FindCounted,
         metrics: tuple[RecorderMetrics, SpoolMetrics],
         passing: Passing = go_on,
         *,
@@ -79,7 +88,7 @@ class Lane:
     ) -> None:
         self.waiting_hits = 0
         self._keys = keys
-        self._store = store
+        self._deliverer = Deliverer(keys, store, find_counted)
         self._spool = spool
         self._worker = worker
         self._find_site = find_site
@@ -140,17 +149,18 @@ class Lane:
             self.waiting_hits -= len(waiting.batch)
 
     async def _deliver(self, batch: Batch) -> Outcome:
+        delivery = Delivery(self._worker, self._sequence, batch)
         await self._catch_up()
         if self._replaying is None:
             try:
                 with self._metrics.batch_seconds.time():
-                    await self._count(self._worker, self._sequence, batch, self._patience_seconds)
-            except BucketsUnavailableError:
+                    await self._count(delivery, self._patience_seconds)
+            except (BucketsUnavailableError, AggregatesUnavailableError):
                 pass  # it may have been counted: it is spooled under the same token
             else:
                 self._passing(Step.BATCH_COUNTED)
                 return Outcome.RECORDED
-        await self._spool.append(self._worker, self._sequence, batch.hits)
+        await self._spool.append(self._worker, self._sequence, delivery.batch.hits, delivery.sent_in)
         self._begin_replay()
         return Outcome.SPOOLED
 
@@ -159,15 +169,20 @@ class Lane:
         if self._replaying and self._flows and self._spool.waiting_bytes() <= NEARLY_DONE_BYTES:
             await asyncio.wait([self._replaying], timeout=self._patience_seconds)
 
-    async def _count(self, worker: str, sequence: int, batch: Batch, patience_seconds: float) -> None:
-        """Repeat the call, under the same token, until Redis says that the batch is counted."""
+    async def _count(
+        self,
+        delivery: Delivery,
+        patience_seconds: float,
+        note_sent: Callable[[str], None] = lambda _sent: None,
+    ) -> None:
+        """Repeat the call, under the same token, until it is certain that the batch is counted."""
         loop = asyncio.get_running_loop()
         gives_up_at = loop.time() + patience_seconds
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
-                await self._store.record(self._keys, worker, sequence, batch, expires=True)
-            except BucketsUnavailableError:
+                await self._deliverer.deliver(delivery, note_sent)
+            except (BucketsUnavailableError, AggregatesUnavailableError):
                 self._flows = False
                 self._metrics.redis_errors.labels("record").inc()
                 if loop.time() + pause > gives_up_at:
@@ -196,7 +211,7 @@ class Lane:
             if waiting is None:
                 return False
             self._passing(Step.REPLAY_BEGUN)
-            await self._count_spooled(waiting.batch)
+            await self._count_spooled(waiting)
             self._passing(Step.REPLAY_COUNTED)
             self._spool.done(waiting)
         except (CounterError, OSError) as error:
@@ -204,18 +219,23 @@ class Lane:
             await asyncio.sleep(LONGEST_PAUSE_SECONDS)
         return True
 
-    async def _count_spooled(self, spooled: SpooledBatch) -> None:
-        batch = Batch()
+    async def _count_spooled(self, waiting: Waiting) -> None:
+        spooled, batch = waiting.batch, Batch()
         for hit in to_hits(spooled, self._find_site):
             batch.add(hit)
+        known = len(batch)
         try:
-            await self._count(spooled.worker, spooled.sequence, batch, float("inf"))
+            await self._count(
+                Delivery(spooled.worker, spooled.sequence, batch, waiting.sent_in),
+                float("inf"),
+                waiting.segment.sending,
+            )
         except BucketsCorruptError:
-            log.exception("spooled batch refused", hits=len(batch))
+            log.exception("spooled batch refused", hits=known)
             self._spool_metrics.dropped.labels("refused").inc()
             return
-        self._spool_metrics.replayed.inc(len(batch))
-        self._spool_metrics.dropped.labels("unknown_site").inc(len(spooled.hits) - len(batch))
+        self._spool_metrics.replayed.inc(known)
+        self._spool_metrics.dropped.labels("unknown_site").inc(len(spooled.hits) - known)
 
 
 def _refuse(waiting: _Waiting, refusal: BusyError) -> None:

@@ -1,15 +1,17 @@
-"""Runs the Lua operations, and translates what the Redis driver raises."""
+"""Runs the Lua operations: by hash, and loaded where they are missing."""
 
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 from hashlib import sha1
-from typing import Any, Final, NamedTuple
+from importlib.resources import files
+from typing import Any, Final
 
 from redis import exceptions
 from redis.asyncio import Redis
 
-from counter.buckets.connection import read_script
-from counter.errors import BucketsCorruptError, BucketsUnavailableError
+from counter.buckets.calls import Call
+from counter.buckets.connection import Servers
+from counter.buckets.keys import LaneKeys
+from counter.errors import BucketsUnavailableError
 
 _NAMES: Final = (
     "begin_generation",
@@ -21,50 +23,47 @@ _NAMES: Final = (
     "record",
     "settle",
 )
-_PASSING: Final = (
-    "OOM",
-    "MISCONF",
-    "READONLY",
-    "NOREPLICAS",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "TRYAGAIN",
-    "NOAUTH",
-    "NOPERM",
-)
-
-
-class Call(NamedTuple):
-    """One Lua operation with what it takes."""
-
-    name: str
-    keys: Sequence[str]
-    args: Sequence[str | bytes | int]
 
 
 class Operations:
-    """Runs `lua/*.lua` on the server, by hash, and loads them where they are missing."""
+    """Runs `lua/*.lua` on the server that holds a lane.
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._sources = {name: read_script(name) for name in _NAMES}
+    Args:
+        servers: to be asked.
+        replicas: that must have what an operation wrote before it counts as done; 0 does not wait.
+        wait_ms: how long they may take.
+    """
+
+    def __init__(self, servers: Servers, *, replicas: int, wait_ms: int) -> None:
+        self._servers = servers
+        self._replicas = replicas
+        self._wait_ms = wait_ms
+        self._sources = {name: _read("generation") + _read(name) for name in _NAMES}
         self._hashes = {name: sha1(text.encode()).hexdigest() for name, text in self._sources.items()}  # noqa: S324
 
-    async def run(self, name: str, keys: Sequence[str], *args: str | bytes | int) -> Any:
+    async def run(self, lane: LaneKeys, call: Call, *, durable: bool = False) -> Any:
         """Run one operation and return its reply, strings as bytes.
 
+        Args:
+            lane: that all its keys belong to.
+            call: the operation.
+            durable: whether the replicas must have it.
+
         Raises:
-            BucketsUnavailableError: no answer, or the server refuses for now; a write may have happened.
+            BucketsUnavailableError: no answer, too few replicas have it, or the server refuses for now;
+                a write may have happened.
             BucketsCorruptError: the operation met data that this program did not write.
         """
-        with translated():
+        async with self._servers.asking(lane) as redis:
+            if durable and self._replicas:
+                return await self._run_durably(redis, call)
             try:
-                return await self._redis.evalsha(self._hashes[name], len(keys), *keys, *args)
+                return await redis.evalsha(self._hashes[call.name], len(call.keys), *call.keys, *call.args)
             except exceptions.NoScriptError:
-                return await self._redis.eval(self._sources[name], len(keys), *keys, *args)
+                return await redis.eval(self._sources[call.name], len(call.keys), *call.keys, *call.args)
 
-    async def run_many(self, calls: Iterable[Call]) -> list[Any]:
-        """Run independent operations in one round trip and return their replies in order.
+    async def run_many(self, lane: LaneKeys, calls: Iterable[Call]) -> list[Any]:
+        """Run independent operations on one lane in one round trip and return their replies in order.
 
         Raises:
             BucketsUnavailableError, BucketsCorruptError: as `run`; some may have happened.
@@ -72,29 +71,36 @@ class Operations:
         wanted = list(calls)
         if not wanted:
             return []
-        with translated():
+        async with self._servers.asking(lane) as redis:
             try:
-                return await self._send(wanted)
+                return await self._send(redis, wanted)
             except exceptions.NoScriptError:
-                for name in {call.name for call in wanted}:
-                    await self._redis.script_load(self._sources[name])
-                return await self._send(wanted)
+                await self._load(redis, wanted)
+                return await self._send(redis, wanted)
 
-    async def _send(self, calls: list[Call]) -> list[Any]:
-        async with self._redis.pipeline(transaction=False) as pipe:
+    async def _run_durably(self, redis: Redis, call: Call) -> Any:
+        """Run, and wait on the same connection until enough replicas have what it wrote."""
+        try:
+            reply, copies = await self._send(redis, [call], wait=True)
+        except exceptions.NoScriptError:
+            await self._load(redis, [call])
+            reply, copies = await self._send(redis, [call], wait=True)
+        if copies < self._replicas:
+            raise BucketsUnavailableError(f"{copies} of {self._replicas} replicas have the batch")
+        return reply
+
+    async def _send(self, redis: Redis, calls: list[Call], *, wait: bool = False) -> list[Any]:
+        async with redis.pipeline(transaction=False) as pipe:
             for call in calls:
                 pipe.evalsha(self._hashes[call.name], len(call.keys), *call.keys, *call.args)
+            if wait:
+                pipe.wait(self._replicas, self._wait_ms)
             return list(await pipe.execute())
 
+    async def _load(self, redis: Redis, calls: Iterable[Call]) -> None:
+        for name in {call.name for call in calls}:
+            await redis.script_load(self._sources[name])
 
-@contextmanager
-def translated() -> Generator[None]:
-    """Turn the driver's errors into the counter's own."""
-    try:
-        yield
-    except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
-        raise BucketsUnavailableError(f"Redis does not answer: {type(error).__name__}") from error
-    except exceptions.ResponseError as error:
-        if str(error).startswith(_PASSING) or isinstance(error, exceptions.OutOfMemoryError):
-            raise BucketsUnavailableError(f"Redis refuses: {type(error).__name__}") from error
-        raise BucketsCorruptError(f"Redis could not run an operation: {error}") from error
+
+def _read(name: str) -> str:
+    return files("counter.buckets").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")

@@ -7,11 +7,9 @@ from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from redis.asyncio import Redis
-
 from counter.background import end
-from counter.buckets.keys import salt_key
-from counter.buckets.operations import translated
+from counter.buckets.connection import Servers
+from counter.buckets.keys import SALTS_LANE, salt_key
 from counter.clock import Clock
 from counter.errors import BucketsUnavailableError
 
@@ -25,8 +23,8 @@ LAST_ZONE: Final = timedelta(hours=12)
 class Salts:
     """Hands out the salt of a local date."""
 
-    def __init__(self, redis: Redis, clock: Clock) -> None:
-        self._redis = redis
+    def __init__(self, servers: Servers, clock: Clock) -> None:
+        self._servers = servers
         self._clock = clock
         self._known: dict[date, bytes] = {}
 
@@ -74,8 +72,8 @@ class Salts:
     async def _agree(self, day: date) -> bytes:
         drawn = secrets.token_bytes(SALT_BYTES)
         gone_at = expiry_of(day)
-        with translated():
-            found = await self._redis.set(salt_key(day), drawn, nx=True, get=True, exat=gone_at)
+        async with self._servers.asking(SALTS_LANE) as redis:
+            found = await redis.set(salt_key(day), drawn, nx=True, get=True, exat=gone_at)
         salt = found if isinstance(found, bytes) else drawn
         now = datetime.fromtimestamp(self._clock() / 1000, UTC)
         self._known = {known: value for known, value in self._known.items() if expiry_of(known) > now}

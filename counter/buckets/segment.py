@@ -1,8 +1,10 @@
 r"""The form of a spool's file: records that say where they begin and whether they are whole. Pure.
 
-    file    = magic "CNTSPOOL", how far it was replayed (bytes, u64), then records
+    file    = magic "CNTSPL02", how far it was replayed (bytes, u64), the generation in which the record
+              there was sent (32 bytes, zeros if it was not), then records
     record  = mark "\xa5HIT", length of the payload (u32), CRC-32 of the payload (u32), payload
-    payload = msgpack {worker, sequence, hits}; a hit is {site, at_ms, kind, path, visitor, visitor_before}
+    payload = msgpack {worker, sequence, hits, sent_in};
+              a hit is {site, at_ms, kind, path, visitor, visitor_before}
 
 Numbers are little-endian. There is no address and no user agent in it.
 """
@@ -17,10 +19,10 @@ import msgspec
 from counter.buckets.batch import Hit, Kind
 from counter.sites.model import Site
 
-MAGIC: Final = b"CNTSPOOL"
-HEADER: Final = Struct("<8sQ")
+MAGIC: Final = b"CNTSPL02"
+HEADER: Final = Struct("<8sQ32s")
 PROGRESS_AT: Final = 8
-PROGRESS: Final = Struct("<Q")
+PROGRESS: Final = Struct("<Q32s")
 MARK: Final = b"\xa5HIT"
 RECORD_HEADER: Final = Struct("<4sII")
 MAX_PAYLOAD_BYTES: Final = 16 * 1024 * 1024
@@ -38,11 +40,16 @@ class SpooledHit(NamedTuple):
 
 
 class SpooledBatch(NamedTuple):
-    """A batch with the token under which it counts once."""
+    """A batch with the token under which it counts once.
+
+    Attributes:
+        sent_in: the generation in which it was sent before it was spooled, empty if it was not.
+    """
 
     worker: str
     sequence: int
     hits: list[SpooledHit]
+    sent_in: str
 
 
 class Record(NamedTuple):
@@ -52,14 +59,14 @@ class Record(NamedTuple):
     end: int
 
 
-def encode_record(worker: str, sequence: int, hits: Sequence[Hit]) -> bytes:
+def encode_record(worker: str, sequence: int, hits: Sequence[Hit], sent_in: str = "") -> bytes:
     """Return the record of a batch, without its heartbeats: they would be too old when it is replayed."""
     spooled = [
         SpooledHit(hit.site.key, hit.at_ms, hit.kind.value, hit.path, hit.visitor, hit.visitor_before)
         for hit in hits
         if hit.kind is not Kind.HEARTBEAT
     ]
-    payload = msgspec.msgpack.encode(SpooledBatch(worker, sequence, spooled))
+    payload = msgspec.msgpack.encode(SpooledBatch(worker, sequence, spooled, sent_in))
     return RECORD_HEADER.pack(MARK, len(payload), crc32(payload)) + payload
 
 

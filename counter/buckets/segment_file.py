@@ -18,12 +18,16 @@ class SegmentFile:
     Attributes:
         size: bytes that are durable.
         replayed: bytes from the beginning that Redis has counted, or that are damaged.
+        sent_in: the generation in which the record at `replayed` was sent, empty if it was not.
     """
 
-    def __init__(self, path: Path, descriptor: int, size: int, replayed: int, passing: Passing) -> None:
+    def __init__(  # noqa: PLR0917 - what the header says, and where it stands
+        self, path: Path, descriptor: int, size: int, replayed: int, sent_in: str, passing: Passing
+    ) -> None:
         self.path = path
         self.size = size
         self.replayed = replayed
+        self.sent_in = sent_in
         self._descriptor = descriptor
         self._passing = passing
 
@@ -34,7 +38,7 @@ class SegmentFile:
         descriptor = os.open(unnamed, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             flock(descriptor, LOCK_EX | LOCK_NB)
-            _write(descriptor, HEADER.pack(MAGIC, HEADER.size), 0)
+            _write(descriptor, HEADER.pack(MAGIC, HEADER.size, b""), 0)
             os.fsync(descriptor)
             passing(Step.SEGMENT_MADE)
             path = unnamed.rename(folder / f"{name}{SUFFIX}")
@@ -43,7 +47,7 @@ class SegmentFile:
             os.close(descriptor)
             unnamed.unlink(missing_ok=True)
             raise
-        return cls(path, descriptor, HEADER.size, HEADER.size, passing)
+        return cls(path, descriptor, HEADER.size, HEADER.size, "", passing)
 
     @classmethod
     def take_over(cls, path: Path, passing: Passing) -> Self | None:
@@ -81,10 +85,10 @@ class SegmentFile:
         size = os.fstat(descriptor).st_size
         if len(header) < HEADER.size:
             raise SpoolDamagedError(f"{path.name}: it has no header")
-        magic, replayed = HEADER.unpack(header)
+        magic, replayed, sent_in = HEADER.unpack(header)
         if magic != MAGIC or not HEADER.size <= replayed <= size:
             raise SpoolDamagedError(f"{path.name}: its header is damaged")
-        return cls(path, descriptor, size, replayed, passing)
+        return cls(path, descriptor, size, replayed, sent_in.rstrip(b"\0").decode(), passing)
 
     def append(self, record: bytes) -> None:
         """Write a record; on return the disk has it.
@@ -110,8 +114,15 @@ class SegmentFile:
 
     def advance(self, end: int) -> None:
         """Note that everything before `end` was counted. A token makes it harmless if this note is lost."""
-        _write(self._descriptor, PROGRESS.pack(end), PROGRESS_AT)
-        self.replayed = end
+        self._note(end, "")
+
+    def sending(self, generation: str) -> None:
+        """Note that the record at `replayed` is about to be sent, in which generation."""
+        self._note(self.replayed, generation)
+
+    def _note(self, replayed: int, sent_in: str) -> None:
+        _write(self._descriptor, PROGRESS.pack(replayed, sent_in.encode()), PROGRESS_AT)
+        self.replayed, self.sent_in = replayed, sent_in
 
     def close(self) -> None:
         """Give the segment up; whoever comes next replays the rest."""

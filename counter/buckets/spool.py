@@ -46,6 +46,11 @@ class Waiting(NamedTuple):
     segment: SegmentFile
     end: int
 
+    @property
+    def sent_in(self) -> str:
+        """The generation in which it was sent first, by whoever it was; empty if it never was."""
+        return self.batch.sent_in or self.segment.sent_in
+
 
 class Spool:
     """The segments of one lane that this process owns, oldest first.
@@ -78,15 +83,21 @@ class Spool:
         # A segment must not be finished while a record is on its way into it.
         self._lock = asyncio.Lock()
 
-    async def append(self, worker: str, sequence: int, hits: Sequence[Hit]) -> None:
+    async def append(self, worker: str, sequence: int, hits: Sequence[Hit], sent_in: str = "") -> None:
         """Keep a batch; on return the disk has it.
+
+        Args:
+            worker: whose batch it is.
+            sequence: its number.
+            hits: of the batch.
+            sent_in: the generation in which it was sent already, empty if it was not.
 
         Raises:
             SpoolFullError: the disk cannot take it, or the spool is as large as it may be.
         """
         if self._folder is None:
             raise SpoolFullError("there is no spool")
-        record = encode_record(worker, sequence, hits)
+        record = encode_record(worker, sequence, hits, sent_in)
         try:
             with self._metrics.append_seconds.time():
                 async with self._lock:

@@ -1,11 +1,14 @@
-"""What the store takes and gives: buckets as of one moment, indexes, folds."""
+"""What the store takes and gives: buckets as of one moment, indexes, folds. Pure."""
 
 from datetime import date
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from counter.buckets.base import Counts
 from counter.buckets.keys import BucketName
 from counter.errors import BucketsCorruptError
+
+TOKEN: Final = "token:"  # noqa: S105 - no password
+"""Before the name of a worker: the field of a bucket with the last batch of this worker that it has."""
 
 
 class StoredBucket(NamedTuple):
@@ -15,6 +18,7 @@ class StoredBucket(NamedTuple):
         hour_views, hour_visits: one figure for each of the 24 local hours.
         sketch: the HyperLogLog's bytes, empty if nobody visited.
         pages: page → views, of the pages that changed since the last rollup.
+        tokens: worker → the sequence of its last batch that is in this bucket.
     """
 
     name: BucketName
@@ -25,6 +29,7 @@ class StoredBucket(NamedTuple):
     hour_visits: list[int]
     sketch: bytes
     pages: dict[str, int]
+    tokens: dict[str, int]
 
 
 class OpenPages(NamedTuple):

@@ -10,11 +10,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, TypeVar
 
-from redis.asyncio import Redis
-
 from counter.buckets.batch import Batch
-from counter.buckets.connection import open_redis
-from counter.buckets.operations import translated
+from counter.buckets.connection import Servers, open_servers
 from counter.buckets.store import BucketStore
 from counter.buckets.stored import StoredBucket
 from counter.errors import BucketsUnavailableError, ImportFileError
@@ -31,9 +28,9 @@ T = TypeVar("T")
 class ImportLane:
     """Counts batches numbered 1, 2, 3, …, each once, however often the import is run."""
 
-    def __init__(self, redis: Redis, store: BucketStore, plan: Plan) -> None:
+    def __init__(self, servers: Servers, store: BucketStore, plan: Plan) -> None:
         self.store = store
-        self._redis = redis
+        self._servers = servers
         self._plan = plan
         self._keys = plan.lane
 
@@ -45,8 +42,7 @@ class ImportLane:
         """
         generation = await self.store.generation(self._keys)
         (index,) = await self.store.read_indexes(self._keys, [self._plan.site.key])
-        with translated():
-            begun = await self._redis.exists(self._keys.token(WORKER))
+        begun = await self.store.last_counted(self._keys, WORKER)
         same = {generation, *(name.generation for name in index.names)} == {self._plan.attempt}
         if not same or bool(index.names) != bool(begun):
             await self.clear()
@@ -59,9 +55,12 @@ class ImportLane:
             BucketsUnavailableError: Redis does not answer; run the import again to go on.
             ImportFileError: Redis lost earlier batches.
         """
-        before = await patiently(
-            lambda: self.store.record(self._keys, WORKER, sequence, batch, expires=False)
-        )
+
+        async def record() -> int:
+            generation = await self.store.known_generation(self._keys)
+            return await self.store.record(self._keys, generation, WORKER, sequence, batch, expires=False)
+
+        before = await patiently(record)
         if before < sequence - 1:
             raise ImportFileError(LOST)
 
@@ -70,7 +69,8 @@ class ImportLane:
         (index,) = await self.store.read_indexes(self._keys, [self._plan.site.key])
         for first in range(0, len(index.names), BUCKETS_AT_ONCE):
             names = index.names[first : first + BUCKETS_AT_ONCE]
-            stored = await patiently(partial(self.store.read_buckets, self._keys, names))
+            generation = self._plan.attempt
+            stored = await patiently(partial(self.store.read_buckets, self._keys, generation, names))
             yield [
                 bucket._replace(part=0, name=bucket.name._replace(generation=self._plan.generation))
                 for bucket in stored
@@ -79,11 +79,11 @@ class ImportLane:
     async def clear(self) -> None:
         """Remove the lane; the token first, as nothing may be skipped that is no longer there."""
         (index,) = await self.store.read_indexes(self._keys, [self._plan.site.key])
-        with translated():
-            await self._redis.unlink(self._keys.token(WORKER))
+        async with self._servers.asking(self._keys) as redis:
+            await redis.unlink(self._keys.token(WORKER))
         await self.store.discard(self._keys, self._plan.site.key, index.names)
-        with translated():
-            await self._redis.unlink(self._keys.generation, self._keys.parts)
+        async with self._servers.asking(self._keys) as redis:
+            await redis.unlink(self._keys.generation, self._keys.parts)
 
 
 async def patiently(call: Callable[[], Awaitable[T]]) -> T:
@@ -103,8 +103,5 @@ async def patiently(call: Callable[[], Awaitable[T]]) -> T:
 @asynccontextmanager
 async def open_lane(url: str, timeout_seconds: float, plan: Plan) -> AsyncGenerator[ImportLane]:
     """Yield the lane of an import over a connection of its own."""
-    lanes = [plan.lane]
-    async with open_redis(
-        url, timeout_seconds=timeout_seconds, lanes=lanes, new_generation=lambda: plan.attempt
-    ) as redis:
-        yield ImportLane(redis, BucketStore(redis, lanes, lambda: plan.attempt), plan)
+    async with open_servers(url, timeout_seconds=timeout_seconds) as servers:
+        yield ImportLane(servers, BucketStore(servers, [plan.lane], lambda: plan.attempt), plan)

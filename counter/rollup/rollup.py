@@ -13,9 +13,10 @@ import structlog
 from counter.aggregates.store import AggregateStore
 from counter.buckets.keys import BucketName, LaneKeys
 from counter.buckets.store import BucketStore
-from counter.errors import UnknownSiteError
+from counter.buckets.stored import StoredBucket
+from counter.errors import GenerationEndedError, UnknownSiteError
 from counter.rollup.bases import earlier_sketches, make_bases, make_fold
-from counter.rollup.rows import make_rows, row_key
+from counter.rollup.rows import SiteIds, make_rows, row_key
 from counter.sites.model import Site
 from counter.steps import Passing, Step, go_on
 
@@ -58,6 +59,7 @@ class Rollup:
         self._buckets = buckets
         self._find_site = find_site
         self._passing = passing
+        self._entered: set[tuple[str, str]] = set()
 
     async def run(self, aggregates: AggregateStore, now_ms: int, adjusted: Iterable[str] = ()) -> Report:
         """Roll up everything that changed.
@@ -82,21 +84,48 @@ class Rollup:
             BucketsUnavailableError, AggregatesUnavailableError: the base is as it was.
         """
         lane = self._buckets.lane_of(site)
-        return await self._fold(lane, [site], await self._buckets.generation(lane), aggregates, now_ms)
+        return await self._fold(lane, [site], await self._enter(lane, aggregates), aggregates, now_ms)
 
     async def _run_lane(
         self, lane: LaneKeys, aggregates: AggregateStore, now_ms: int, adjusted: set[str]
     ) -> Report:
-        generation = await self._buckets.generation(lane)
+        generation = await self._enter(lane, aggregates)
         opened, dirty = await self._buckets.bucket_names(lane)
         known = await self._known(lane, opened | dirty, aggregates)
-        written = [await self._write(lane, names, aggregates) for names in _chunks(sorted(dirty & known))]
+        written = [
+            await self._write(lane, names, generation, aggregates) for names in _chunks(sorted(dirty & known))
+        ]
         due = {name.site for name in opened & known if self._is_over(name, generation, now_ms)}
         due |= {key for key in adjusted if self._buckets.lane_of(key) is lane and self._find_site(key)}
         folded = [
             await self._fold(lane, sites, generation, aggregates, now_ms) for sites in _chunks(sorted(due))
         ]
         return Report.sum([*written, *folded])
+
+    async def _enter(self, lane: LaneKeys, aggregates: AggregateStore) -> str:
+        """Return the lane's current generation; end one that a worker has closed, wherever it had looked."""
+        generation = await self._buckets.generation(lane)
+        while (lane.lane, generation) not in self._entered:
+            if await aggregates.enter_generation(lane.lane, generation):
+                self._entered.add((lane.lane, generation))
+            else:
+                generation = await self._buckets.generation(lane, ended=generation)
+        return generation
+
+    async def _write_rows(
+        self,
+        lane: LaneKeys,
+        ids: SiteIds,
+        stored: Sequence[StoredBucket],
+        generation: str,
+        aggregates: AggregateStore,
+    ) -> None:
+        rows = await make_rows(lane, ids, stored, self._buckets, aggregates)
+        try:
+            await aggregates.write(rows, (lane.lane, generation))
+        except GenerationEndedError:
+            self._entered.discard((lane.lane, generation))
+            raise
 
     async def _known(
         self, lane: LaneKeys, names: set[BucketName], aggregates: AggregateStore
@@ -112,11 +141,13 @@ class Rollup:
             await self._buckets.discard(lane, site, [name for name in names if name.site == site])
         return known
 
-    async def _write(self, lane: LaneKeys, names: Sequence[BucketName], aggregates: AggregateStore) -> Report:
+    async def _write(
+        self, lane: LaneKeys, names: Sequence[BucketName], generation: str, aggregates: AggregateStore
+    ) -> Report:
         ids = {name.site: self._site(name.site).id for name in names}
-        stored = await self._buckets.read_buckets(lane, names)
+        stored = await self._buckets.read_buckets(lane, generation, names)
         self._passing(Step.BUCKETS_READ)
-        await aggregates.write(await make_rows(lane, ids, stored, self._buckets, aggregates))
+        await self._write_rows(lane, ids, stored, generation, aggregates)
         self._passing(Step.ROWS_WRITTEN)
         await self._buckets.settle(lane, stored)
         self._passing(Step.BUCKETS_SETTLED)
@@ -128,9 +159,11 @@ class Rollup:
         """Make new bases for some sites, which hold every bucket that is over."""
         ids = {key: self._site(key).id for key in sites}
         indexes = await self._buckets.read_indexes(lane, sites)
-        stored = await self._buckets.read_buckets(lane, [name for index in indexes for name in index.names])
+        stored = await self._buckets.read_buckets(
+            lane, generation, [name for index in indexes for name in index.names]
+        )
         self._passing(Step.CLOSING_READ)
-        await aggregates.write(await make_rows(lane, ids, stored, self._buckets, aggregates))
+        await self._write_rows(lane, ids, stored, generation, aggregates)
         self._passing(Step.CLOSING_WRITTEN)
         staying = [bucket for bucket in stored if not self._is_over(bucket.name, generation, now_ms)]
         without = [row_key(lane, ids, bucket) for bucket in staying]

@@ -62,4 +62,5 @@ def _row(key: RowKey, bucket: StoredBucket, visitors: int) -> Row:
         sketch=bucket.sketch,
         version=bucket.version,
         pages=bucket.pages,
+        tokens=bucket.tokens,
     )

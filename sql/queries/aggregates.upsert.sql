@@ -1,17 +1,19 @@
 -- Writes the absolute values of some buckets. A row that holds a later version stays as it is.
 -- $1 site ids, $2 days, $3 lanes, $4 generations, $5 parts, $6 views, $7 visits, $8 visitors, $9 bots,
--- $10 views and $11 visits of the hours (as text), $12 HyperLogLogs, $13 versions
+-- $10 views and $11 visits of the hours (as text), $12 HyperLogLogs, $13 versions, $14 tokens (as text)
 insert into aggregates as kept (
-    site_id, day, lane, generation, part, views, visits, visitors, bots, hour_views, hour_visits, hyperloglog, version
+    site_id, day, lane, generation, part, views, visits, visitors, bots, hour_views, hour_visits, hyperloglog, version,
+    tokens
 )
 select
     site_id, day, lane, generation, part, views, visits, visitors, bots,
-    hour_views::bigint[], hour_visits::bigint[], hyperloglog, version
+    hour_views::bigint[], hour_visits::bigint[], hyperloglog, version, tokens::jsonb
 from unnest(
     $1::integer[], $2::date[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-    $9::bigint[], $10::text[], $11::text[], $12::bytea[], $13::bigint[]
+    $9::bigint[], $10::text[], $11::text[], $12::bytea[], $13::bigint[], $14::text[]
 ) as bucket (
-    site_id, day, lane, generation, part, views, visits, visitors, bots, hour_views, hour_visits, hyperloglog, version
+    site_id, day, lane, generation, part, views, visits, visitors, bots, hour_views, hour_visits, hyperloglog, version,
+    tokens
 )
 order by site_id, day, generation, part, lane
 on conflict (site_id, day, generation, part, lane) do update set
@@ -23,5 +25,6 @@ on conflict (site_id, day, generation, part, lane) do update set
     hour_visits = excluded.hour_visits,
     hyperloglog = excluded.hyperloglog,
     version = excluded.version,
+    tokens = excluded.tokens,
     rolled_up_at = now()
 where excluded.version >= kept.version

@@ -101,7 +101,7 @@ async def stored_days(hot: Hot, site: Site) -> dict[date, dict[str, object]]:
             "hour_visits": bucket.hour_visits,
             "pages": bucket.pages,
         }
-        for bucket in await hot.store.read_buckets(LANE, index.names)
+        for bucket in await hot.store.read_buckets(LANE, await hot.store.generation(LANE), index.names)
     }
 
 
@@ -133,7 +133,7 @@ async def test_script_equals_model(hot: Hot, journey: tuple[SiteSettings, list[l
     for sequence, happened in enumerate(batches, 1):
         for event in happened:
             model.apply(event)
-        await hot.store.record(LANE, site.key, sequence, make_batch(site, happened), expires=True)
+        await hot.record(site.key, sequence, make_batch(site, happened))
         now_ms = happened[-1].at_ms
         live = await hot.store.read_site(site.key, now_ms - chosen.online_window_seconds * 1000)
         assert live.online == model.online(now_ms)
@@ -153,7 +153,7 @@ async def test_visit_over_midnight_is_one_visit(hot: Hot, zone: str) -> None:
     ]
     for sequence, event in enumerate(happened, 1):
         model.apply(event)
-        await hot.store.record(LANE, site.key, sequence, make_batch(site, [event]), expires=True)
+        await hot.record(site.key, sequence, make_batch(site, [event]))
         live = await hot.store.read_site(site.key, event.at_ms - 300_000)
         assert live.online == 1
     days = await stored_days(hot, site)
@@ -177,7 +177,7 @@ async def test_disorder_of_a_minute_counts_no_visit_twice(hot: Hot, happened: li
     noon = int(datetime(2026, 6, 10, 12, tzinfo=UTC).timestamp() * 1000)
     for sequence, (shift, person) in enumerate(happened, 1):
         batch = make_batch(site, [Event(noon + shift, person, "view", "/a")])
-        await hot.store.record(LANE, site.key, sequence, batch, expires=True)
+        await hot.record(site.key, sequence, batch)
     people = {person for _shift, person in happened}
     (day,) = (await stored_days(hot, site)).values()
     assert day["visits"] == len(people)
@@ -191,7 +191,7 @@ async def test_batch_sent_a_hundred_times_counts_once(hot: Hot) -> None:
         site, [Event(1_790_000_000_000, 1, "view", "/a"), Event(1_790_000_000_001, 2, "view", "/b")]
     )
     for _time in range(100):
-        await hot.store.record(LANE, "worker", 1, batch, expires=True)
+        await hot.record("worker", 1, batch)
     (day,) = (await stored_days(hot, site)).values()
     assert (day["views"], day["visits"], day["pages"]) == (2, 2, {"/a": 1, "/b": 1})
 
@@ -200,7 +200,7 @@ async def test_views_above_the_cap_are_counted_as_other(hot: Hot) -> None:
     """A thousand distinct pages with a cap of ten keep ten and one line for the others; no view is lost."""
     site = make_site(SiteSettings(page_cap=10))
     happened = [Event(1_790_000_000_000 + n, n, "view", f"/{n}") for n in range(1000)]
-    await hot.store.record(LANE, "worker", 1, make_batch(site, happened), expires=True)
+    await hot.record("worker", 1, make_batch(site, happened))
     (day,) = (await stored_days(hot, site)).values()
     assert len(day["pages"]) == 11
     assert day["pages"]["(other)"] == 990
@@ -210,9 +210,7 @@ async def test_views_above_the_cap_are_counted_as_other(hot: Hot) -> None:
 async def test_every_key_comes_from_the_key_module_and_no_count_expires(hot: Hot) -> None:
     """What Postgres has not confirmed carries no TTL, and the script makes up no name."""
     site = make_site(SiteSettings())
-    await hot.store.record(
-        LANE, "w", 1, make_batch(site, [Event(1_790_000_000_000, 1, "view", "/a")]), expires=True
-    )
+    await hot.record("w", 1, make_batch(site, [Event(1_790_000_000_000, 1, "view", "/a")]))
     generation = await hot.store.generation(LANE)
     name = str(BucketName(site.key, site.span_of(1_790_000_000_000).day, generation))
     kept = {LANE.generation, LANE.parts, LANE.open, LANE.dirty, LANE.site(site.key, "index")}

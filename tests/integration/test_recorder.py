@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from counter.buckets.batch import Hit, Kind
-from counter.buckets.connection import open_redis
+from counter.buckets.connection import open_servers
 from counter.buckets.lane import Lane, new_worker
 from counter.buckets.recorder import Recorder
 from counter.buckets.spool import Spool
@@ -16,7 +16,7 @@ from counter.buckets.store import BucketStore
 from counter.errors import BusyError
 from counter.metrics import Metrics
 from counter.sites.model import Site, SiteSettings, calendar_of
-from tests.integration.conftest import LANE, Hot
+from tests.integration.conftest import LANE, Hot, nothing_counted
 from tests.proxy import Link, proxied
 
 NOW = 1_790_000_000_000
@@ -36,10 +36,8 @@ async def recording(
 ) -> AsyncIterator[Recorder]:
     """A recorder over the Valkey at a URL, without a spool."""
     metrics = Metrics(CollectorRegistry())
-    async with open_redis(
-        url, timeout_seconds=0.2, lanes=[LANE], new_generation=lambda: "generation"
-    ) as redis:
-        store = BucketStore(redis, [LANE], lambda: "generation")
+    async with open_servers(url, timeout_seconds=0.2) as servers:
+        store = BucketStore(servers, [LANE], lambda: "generation")
         worker = new_worker()
         lane = Lane(
             LANE,
@@ -47,6 +45,7 @@ async def recording(
             Spool(None, worker, metrics.spool, max_bytes=0),
             worker,
             lambda _key: None,
+            nothing_counted,
             (metrics.recorder, metrics.spool),
             batch_hits=1000,
             patience_seconds=patience_seconds,

@@ -50,7 +50,7 @@ class Portal:
             day = self.site.span_of(at_ms).day
             ids = person_id(person, day), person_id(person, day - timedelta(days=1))
             batch.add(Hit(self.site, at_ms, Kind.VIEW, page, *ids))
-        await self.hot.store.record(LANE, "worker", next(_SEQUENCES), batch, expires=True)
+        await self.hot.record("worker", next(_SEQUENCES), batch)
 
     async def roll_up(self, now_ms: int, *adjusted: str) -> Report:
         return await self.rollup.run(self.aggregates, now_ms, adjusted)
@@ -170,8 +170,8 @@ async def test_no_hit_is_absorbed_after_an_older_snapshot_is_restored(portal: Po
     await portal.hot.redis.flushall()
     for key, dump in old.items():
         await portal.hot.redis.restore(key, 0, dump)
-    # The server is another process now, as its run id tells.
-    await portal.hot.redis.hset(LANE.generation, "run_id", "the life before")
+    # The data are another life's now, as their replication id tells.
+    await portal.hot.redis.hset(LANE.generation, "life", "the one before")
     await portal.hot.store.generation(LANE)
     assert (await portal.shown(NOON)).total.views == 30
     for more in range(1, 6):
@@ -186,7 +186,7 @@ async def test_restart_that_lost_nothing_keeps_what_was_not_rolled_up(portal: Po
     await portal.view(NOON, 1, 2)
     await portal.roll_up(NOON)
     await portal.view(NOON, 3)
-    await portal.hot.redis.hset(LANE.generation, "run_id", "the life before")
+    await portal.hot.redis.hset(LANE.generation, "life", "the one before")
     await portal.hot.store.generation(LANE)
     await portal.view(NOON + 1, 4)
     assert (await portal.shown(NOON)).total.views == 4
@@ -327,7 +327,7 @@ async def test_stale_row_does_not_replace_a_later_one(portal: Portal) -> None:
     reads: list[Any] = []
 
     class Slow(AggregateStore):
-        async def write(self, rows: Any) -> None:
+        async def write(self, rows: Any, read_in: Any = None) -> None:  # noqa: ARG002
             reads.append(rows)
 
     await portal.rollup.run(Slow(portal.connection), NOON)

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from counter.buckets.batch import Hit, Kind
-from counter.buckets.connection import open_redis
+from counter.buckets.connection import open_servers
 from counter.buckets.lane import Lane, Outcome, new_worker
 from counter.buckets.recorder import Recorder
 from counter.buckets.segment import HEADER
@@ -19,7 +19,7 @@ from counter.buckets.store import BucketStore
 from counter.errors import BusyError, ConfigError
 from counter.metrics import Metrics
 from counter.sites.model import Site, SiteSettings, calendar_of
-from tests.integration.conftest import LANE, Hot
+from tests.integration.conftest import LANE, Hot, nothing_counted
 from tests.proxy import Link, proxied
 
 NOW = 1_790_000_000_000
@@ -49,16 +49,15 @@ class Worker:
 async def working(url: str, folder: Path, *, max_bytes: int = 1 << 20) -> AsyncIterator[Worker]:
     """A worker that does not ask Redis for long."""
     metrics = Metrics(CollectorRegistry())
-    async with open_redis(
-        url, timeout_seconds=0.2, lanes=[LANE], new_generation=lambda: "generation"
-    ) as redis:
-        store, name = BucketStore(redis, [LANE], lambda: "generation"), new_worker()
+    async with open_servers(url, timeout_seconds=0.2) as servers:
+        store, name = BucketStore(servers, [LANE], lambda: "generation"), new_worker()
         lane = Lane(
             LANE,
             store,
             Spool(spool_folder(folder, LANE.lane), name, metrics.spool, max_bytes=max_bytes),
             name,
             lambda _key: SITE,
+            nothing_counted,
             (metrics.recorder, metrics.spool),
             batch_hits=1000,
             patience_seconds=0.1,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.buckets.connection import generation_name
 from counter.buckets.keys import BucketName, LaneKeys, lane_of, salt_key
+from counter.buckets.store import generation_name
 from counter.sites.model import KEY_PATTERN
 
 sites = st.from_regex(KEY_PATTERN, fullmatch=True)
@@ -74,7 +74,7 @@ def test_prefixes_lead_to_their_keys(lane, site, name):
 @given(day=days)
 def test_salt_belongs_to_a_day(day):
     """Each local date has a salt of its own, which all lanes share."""
-    assert salt_key(day) == f"counter:salt:{day.isoformat()}"
+    assert salt_key(day) == f"counter:{{salt}}:{day.isoformat()}"
 
 
 @given(site=sites, lanes=st.integers(1, 256))

@@ -8,7 +8,7 @@ from counter.buckets.segment import HEADER, MAGIC, encode_record, is_torn, read_
 from counter.sites.model import Site, SiteSettings, calendar_of
 
 SITE = Site(1, "portal", enabled=True, settings=SiteSettings(), span_of=calendar_of(SiteSettings()))
-HEAD = HEADER.pack(MAGIC, HEADER.size)
+HEAD = HEADER.pack(MAGIC, HEADER.size, b"")
 
 hits = st.builds(
     Hit,

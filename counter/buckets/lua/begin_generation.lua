@@ -1,10 +1,11 @@
--- Begins a new generation when the server is not the one on which the current generation began.
+-- Begins a new generation where none is current, or where the current one must end.
 --
 -- KEYS    1 generation
--- ARGV    1 run id of the server, 2 id for a new generation
+-- ARGV    1 id for a new generation, 2 id of one that must not go on ('' for none)
 -- returns the id of the current generation
 
-if redis.call('HGET', KEYS[1], 'run_id') ~= ARGV[1] then
-  redis.call('HSET', KEYS[1], 'id', ARGV[2], 'run_id', ARGV[1])
-end
-return redis.call('HGET', KEYS[1], 'id')
+local current = current_generation(KEYS[1])
+if current ~= '' and current ~= ARGV[2] then return current end
+local life = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
+redis.call('HSET', KEYS[1], 'id', ARGV[1], 'life', life)
+return ARGV[1]

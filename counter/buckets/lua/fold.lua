@@ -12,7 +12,7 @@ local FIXED_KEYS, BUCKET_KEYS = 5, 4
 
 local closing, staying = cmsgpack.unpack(ARGV[4]), cmsgpack.unpack(ARGV[5])
 local revision = redis.call('HGET', KEYS[2], 'revision') or ''
-if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] or revision ~= ARGV[2] then return 0 end
+if current_generation(KEYS[1]) ~= ARGV[1] or revision ~= ARGV[2] then return 0 end
 if redis.call('SCARD', KEYS[3]) ~= #closing + #staying then return 0 end
 for _, name in ipairs(staying) do
   if redis.call('SISMEMBER', KEYS[3], name) == 0 then return 0 end

@@ -15,4 +15,4 @@ for b, name in ipairs(redis.call('SMEMBERS', KEYS[3])) do
     views[i] = views[i] + tonumber(open or '0')
   end
 end
-return {redis.call('HGET', KEYS[1], 'id') or '', base[1] or '', base[2] or '', buckets, views}
+return {current_generation(KEYS[1]), base[1] or '', base[2] or '', buckets, views}

@@ -22,7 +22,7 @@ for day, keys in pairs(sketches) do
   days[#days + 1] = {day, redis.call('PFCOUNT', unpack(keys))}
 end
 return {
-  redis.call('HGET', KEYS[1], 'id') or '',
+  current_generation(KEYS[1]),
   base[1] or '',
   base[2] or '',
   redis.call('ZCOUNT', KEYS[3], '(' .. ARGV[3], '+inf'),

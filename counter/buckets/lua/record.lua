@@ -3,8 +3,9 @@
 -- KEYS    1 generation, 2 token of the worker, 3 parts, 4 open, 5 dirty,
 --         then for each group: seen, present, index, day, visitors, pages, changed
 -- ARGV    1 generation that the worker believes in, 2 sequence of the batch, 3 life of the token in s,
---         4 the groups (msgpack, see batch.py), 5 the visitor ids of all groups, 8 bytes each
+--         4 the groups (msgpack, see batch.py), 5 the visitor ids of all groups, 8 bytes each, 6 the worker
 -- returns {'recorded', sequence before} | {'duplicate', last sequence} | {'generation', current or ''}
+--         and a duplicate writes, too, so that WAIT covers what it repeats
 --
 -- Times are ms since the epoch. Nothing is written unless the whole batch is.
 
@@ -13,13 +14,12 @@ local OTHER = '(other)'
 -- The clocks of two workers may differ by this much without a visit being counted twice.
 local CLOCK_SLACK_MS = 60000
 
-local generation = redis.call('HGET', KEYS[1], 'id')
-if generation ~= ARGV[1] then
-  return {'generation', generation or ''}
-end
+local generation = current_generation(KEYS[1])
+if generation ~= ARGV[1] then return {'generation', generation} end
 local sequence = tonumber(ARGV[2])
 local sequence_before = tonumber(redis.call('GET', KEYS[2]) or '0')
 if sequence <= sequence_before then
+  redis.call('EXPIRE', KEYS[2], ARGV[3])
   return {'duplicate', sequence_before}
 end
 
@@ -94,13 +94,14 @@ local function add_page(pages, changed, page, views, page_cap)
   redis.call('SADD', changed, page)
 end
 
--- Raises the bucket's version, and enters a new bucket where the rollup and the widget look for it.
+-- Raises the bucket's version, notes that it has this batch, and enters a new bucket where the rollup and the widget look for it.
 local function touch(day, index, name)
   if redis.call('HINCRBY', day, 'version', 1) == 1 then
     redis.call('HSET', day, 'part', redis.call('INCR', KEYS[3]))
     redis.call('SADD', index, name)
     redis.call('SADD', KEYS[4], name)
   end
+  redis.call('HSET', day, 'token:' .. ARGV[6], ARGV[2])
   redis.call('SADD', KEYS[5], name)
 end
 
