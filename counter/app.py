@@ -63,7 +63,7 @@ async def build(
         loop = RollupLoop(rollup, database_url, clock, metrics.rollup, settings.rollup_seconds)
         await rooms.enter_async_context(loop.running())
 
-        lanes = _lanes(settings, store, sites, _finder(pool), metrics, passing)
+        lanes = _lanes(settings, store, sites, _finder(pool), metrics, clock, passing)
         recorder = Recorder(store, lanes, waiting_hits=settings.waiting_hits)
         await rooms.enter_async_context(salts.foreseen())
         await rooms.enter_async_context(recorder.running())
@@ -138,6 +138,7 @@ def _lanes(  # noqa: PLR0917 - all that lanes are made of
     sites: SiteRegistry,
     find_counted: FindCounted,
     metrics: Metrics,
+    clock: Clock,
     passing: Passing,
 ) -> dict[str, Lane]:
     worker = new_worker()
@@ -146,6 +147,9 @@ def _lanes(  # noqa: PLR0917 - all that lanes are made of
         folder = spool_folder(settings.spool_dir, keys.lane) if settings.spool_mb else None
         spool = Spool(folder, worker, metrics.spool, passing, max_bytes=settings.spool_mb * 1024 * 1024)
         metrics.spool.bytes.labels(keys.lane).set_function(spool.waiting_bytes)
+        metrics.spool.oldest_seconds.labels(keys.lane).set_function(
+            lambda: (clock() - (spool.oldest_ms() or clock())) / 1000
+        )
         return Lane(
             keys,
             store,

@@ -52,6 +52,12 @@ class SpoolMetrics:
             ["lane"],
             registry=registry,
         )
+        self.oldest_seconds = Gauge(
+            "counter_spool_oldest_seconds",
+            "How long the oldest hit of the spool has waited, by lane; 0 if none waits.",
+            ["lane"],
+            registry=registry,
+        )
 
 
 class RollupMetrics:

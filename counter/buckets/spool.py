@@ -147,6 +147,12 @@ class Spool:
             segment.close()
         self._segments.clear()
 
+    def oldest_ms(self) -> int | None:
+        """Return when the hit came that has waited longest, None if none waits."""
+        batches = (record.batch for record in self._read if record.batch and record.batch.hits)
+        oldest = next(batches, None)
+        return oldest.hits[0].at_ms if oldest else None
+
     def waiting_bytes(self) -> int:
         """Return how much is still to be replayed by this process."""
         return sum(segment.size - segment.replayed for segment in self._segments)

@@ -15,6 +15,8 @@ from counter.metrics import RollupMetrics
 from counter.rollup.rollup import Rollup
 
 LEASE_KEY: Final = 0x726F6C6C7570  # "rollup"
+SILENT_ROLLUPS: Final = 6
+SILENT_SECONDS: Final = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -23,16 +25,25 @@ class RollupLoop:
     """Runs the rollup while this process holds the lease.
 
     The lease is an advisory lock of the very connection that writes, so whoever loses it cannot write either.
+    A leader that hangs is not waited for: after a minute without a word from it another process ends its
+    connection.
     """
 
-    def __init__(
-        self, rollup: Rollup, database_url: str, clock: Clock, metrics: RollupMetrics, seconds: float
+    def __init__(  # noqa: PLR0917 - what a loop is made of
+        self,
+        rollup: Rollup,
+        database_url: str,
+        clock: Clock,
+        metrics: RollupMetrics,
+        seconds: float,
+        silent_seconds: float = SILENT_SECONDS,
     ) -> None:
         self._rollup = rollup
         self._url = database_url
         self._clock = clock
         self._metrics = metrics
         self._seconds = seconds
+        self._silent_seconds = max(silent_seconds, SILENT_ROLLUPS * seconds)
         self._stop = asyncio.Event()
         self._last_adjustment = 0
 
@@ -50,7 +61,7 @@ class RollupLoop:
     async def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                async with _lease(self._url) as connection:
+                async with _lease(self._url, self._silent_seconds) as connection:
                     if connection:
                         await self._lead(connection)
             except AggregatesUnavailableError as error:
@@ -91,8 +102,12 @@ class RollupLoop:
 
 
 @asynccontextmanager
-async def _lease(url: str) -> AsyncGenerator[Connection | None]:
-    """Yield a connection that holds the lease, or None if another process has it."""
+async def _lease(url: str, silent_seconds: float) -> AsyncGenerator[Connection | None]:
+    """Yield a connection that holds the lease, or None if another process has it; end one that hangs."""
     async with connected(url, "counter rollup") as connection:
         taken = await connection.fetchval(read_query("rollup.try_lease"), LEASE_KEY)
+        if not taken and await connection.fetch(
+            read_query("rollup.end_silent_leader"), LEASE_KEY, silent_seconds
+        ):
+            log.warning("silent leader ended", silent_seconds=silent_seconds)
         yield connection if taken else None
