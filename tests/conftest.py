@@ -13,6 +13,8 @@ import redis.asyncio as redis
 from counter.database import migrate
 from counter.embedded.postgres import Postgres
 from counter.embedded.valkey import Valkey
+from tests.engines.cluster import Cluster
+from tests.engines.sentinel import Sentinels
 
 _NUMBERS = count(1)
 _TEMPLATE = "counter_template"
@@ -45,6 +47,36 @@ async def redis_url(valkey: Valkey) -> str:
         await client.flushall()
         await client.script_flush()
     return valkey.url
+
+
+@pytest.fixture(scope="session")
+async def cluster() -> AsyncIterator[Cluster]:
+    """A running Valkey Cluster; what a test breaks, `cluster_url` mends for the next one."""
+    async with Cluster() as nodes:
+        yield nodes
+
+
+@pytest.fixture
+async def cluster_url(cluster: Cluster) -> str:
+    """The address of a healthy and empty cluster."""
+    await cluster.heal()
+    await cluster.flush()
+    return cluster.url
+
+
+@pytest.fixture(scope="session")
+async def sentinel() -> AsyncIterator[Sentinels]:
+    """A running master with replicas and sentinels; what a test breaks, `sentinel_url` mends for the next one."""
+    async with Sentinels() as servers:
+        yield servers
+
+
+@pytest.fixture
+async def sentinel_url(sentinel: Sentinels) -> str:
+    """The address of a healthy and empty master under sentinels."""
+    await sentinel.heal()
+    await sentinel.flush()
+    return sentinel.url
 
 
 @pytest.fixture(scope="session")
