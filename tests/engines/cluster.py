@@ -231,7 +231,6 @@ class Cluster(ServerSet):
         if len(views) < len(self.nodes) or not all(one.well for view in views for one in view.values()):
             return False
         await self._close_slots(views)
-        await self._give_replicas(views[0])
         roles = {
             frozenset((one.port, one.is_master, one.master_id) for one in view.values()) for view in views
         }
@@ -252,14 +251,6 @@ class Cluster(ServerSet):
         for node, view in zip(self.nodes, views, strict=True):
             for slot in view[node.port].open_slots if view[node.port].is_master else ():
                 await node.ask("CLUSTER", "SETSLOT", slot, "STABLE")
-
-    async def _give_replicas(self, view: dict[int, Member]) -> None:
-        """Let a master that has lost its slots follow a master that has no replica."""
-        idle = [one for one in view.values() if one.is_master and not one.slots]
-        followed = {one.master_id for one in view.values()}
-        alone = [one for one in view.values() if one.slots and one.id not in followed]
-        for one, master in zip(idle, alone, strict=False):
-            await self._node(one).ask("CLUSTER", "REPLICATE", master.id)
 
     async def _newest(self) -> dict[int, Member]:
         """Return what the node with the newest claims believes: a node that was held still knows old ones."""

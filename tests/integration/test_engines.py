@@ -11,7 +11,7 @@ from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.crc import key_slot
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
@@ -179,6 +179,24 @@ async def test_a_cluster_heals_from_much(cluster: Cluster):
     assert await (await cluster.master_of(KEY)).ask("INCR", KEY) == 2
     assert len(await cluster.masters()) == 3
     assert all(node.answering for node in cluster.nodes)
+
+
+@in_cluster
+async def test_a_master_is_back_after_its_slots_were_resharded(cluster: Cluster):
+    """A master that was away while its heir gave and took slots is its heir's replica at the end."""
+    lost, heir = await cluster.master_of(KEY), await cluster.replica_of(KEY)
+    cluster.pause(lost)
+    await cluster.wait_until_ok()
+    other = next(node for node in await cluster.masters() if node is not heir)
+    owners = {slot: await cluster.master_of(slot) for slot in range(0, REDIS_CLUSTER_HASH_SLOTS, 1000)}
+    gift = next(slot for slot, owner in owners.items() if owner is other)
+    await cluster.move_slot(gift, heir)
+    await cluster.move_slot(SLOT, other)
+    cluster.resume(lost)
+    await cluster.heal()
+    assert await cluster.replica_of(gift) is lost
+    await cluster.move_slot(gift, other)
+    await cluster.move_slot(SLOT, heir)
 
 
 @in_cluster
