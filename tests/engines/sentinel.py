@@ -86,7 +86,7 @@ class Sentinels(ServerSet):
         failover_timeout_ms: how long an attempt may take; after twice that the next one is made.
     """
 
-    kind = "sentinels"
+    kind = "sentinel-set"
 
     def __init__(
         self, *, down_after_ms: int = DOWN_AFTER_MS, failover_timeout_ms: int = FAILOVER_TIMEOUT_MS
