@@ -195,6 +195,12 @@ class Cluster(ServerSet):
             await node.ask("CLUSTER", "SETSLOT", slot, "NODE", new_id)
         await self.wait_until_ok()
 
+    async def meet(self, node: Node) -> None:
+        """Tell the first other node that answers of a node."""
+        greeter = next(one for one in self.nodes if one is not node and one.answering)
+        bus_port = self._bus_ports[self.nodes.index(node)]
+        await greeter.ask("CLUSTER", "MEET", "127.0.0.1", node.port, bus_port)
+
     async def _form(self) -> None:
         masters, replicas = self.nodes[:MASTERS], self.nodes[MASTERS:]
         for epoch, node in enumerate(self.nodes, start=1):
@@ -202,8 +208,8 @@ class Cluster(ServerSet):
         bounds = [REDIS_CLUSTER_HASH_SLOTS * number // MASTERS for number in range(MASTERS + 1)]
         for node, (first, end) in zip(masters, pairwise(bounds), strict=True):
             await node.ask("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
-        for node, bus_port in list(zip(self.nodes, self._bus_ports, strict=True))[1:]:
-            await self.nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", node.port, bus_port)
+        for node in self.nodes[1:]:
+            await self.meet(node)
         await self.until(self._have_met, "met")
         for replica, master in zip(replicas, masters, strict=True):
             await replica.ask("CLUSTER", "REPLICATE", await master.ask("CLUSTER", "MYID"))
@@ -231,6 +237,7 @@ class Cluster(ServerSet):
         if len(views) < len(self.nodes) or not all(one.well for view in views for one in view.values()):
             return False
         await self._close_slots(views)
+        await self._give_replicas(views[0])
         roles = {
             frozenset((one.port, one.is_master, one.master_id) for one in view.values()) for view in views
         }
@@ -251,6 +258,14 @@ class Cluster(ServerSet):
         for node, view in zip(self.nodes, views, strict=True):
             for slot in view[node.port].open_slots if view[node.port].is_master else ():
                 await node.ask("CLUSTER", "SETSLOT", slot, "STABLE")
+
+    async def _give_replicas(self, view: dict[int, Member]) -> None:
+        """Let a master without slots follow one without a replica: Valkey leaves some that were away so."""
+        idle = [one for one in view.values() if one.is_master and not one.slots]
+        followed = {one.master_id for one in view.values()}
+        alone = [one for one in view.values() if one.slots and one.id not in followed]
+        for one, master in zip(idle, alone, strict=False):
+            await self._node(one).ask("CLUSTER", "REPLICATE", master.id)
 
     async def _newest(self) -> dict[int, Member]:
         """Return what the node with the newest claims believes: a node that was held still knows old ones."""
