@@ -36,6 +36,7 @@ class SiteSettings:
         page_cap: distinct pages kept a day; further ones are counted together as `(other)`.
         query_allow: query parameters that belong to a page's address.
         metric: what the widget shows when it is not asked for another.
+        public_stats: anybody may see the history, the top pages and the statistics page.
     """
 
     name: str = ""
@@ -47,6 +48,7 @@ class SiteSettings:
     page_cap: int = 10_000
     query_allow: tuple[str, ...] = ()
     metric: Metric = "visits"
+    public_stats: bool = False
 
     def __post_init__(self) -> None:
         for name, allowed in _LIMITS.items():

@@ -44,6 +44,18 @@ class SiteRegistry:
             raise UnknownSiteError
         return site
 
+    def find_public(self, key: str) -> Site:
+        """Return a site whose statistics anybody may see; one that keeps them to itself is like none.
+
+        Raises:
+            UnknownSiteError: there is none, it is disabled, or its statistics are not public.
+            BusyError: the sites were never read yet, so nobody can tell.
+        """
+        site = self.find(key)
+        if not site.settings.public_stats:
+            raise UnknownSiteError
+        return site
+
     def replace(self, sites: list[Site]) -> None:
         """Take a new list of all sites."""
         self._sites = {site.key: site for site in sites}
