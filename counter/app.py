@@ -24,6 +24,8 @@ from counter.config import Settings
 from counter.database import Pool, acquired, migrate, open_pool
 from counter.hits.gate import Gate
 from counter.hits.handlers import HitHandlers
+from counter.hits.limits import Limits, Rates
+from counter.hits.senders import Senders
 from counter.http import error_middleware
 from counter.listen import listening
 from counter.metrics import Metrics
@@ -73,7 +75,8 @@ async def build(
             store, refresh_base, clock, metrics.http, fresh_seconds=settings.snapshot_milliseconds / 1000
         )
         widget = WidgetHandlers(sites, snapshots, PageViews(store, pool, refresh_base))
-        gate = Gate(salts, clock, settings.trusted_proxies)
+        senders = Senders(settings.trusted_proxies, settings.forwarding_header, metrics.http)
+        gate = Gate(salts, clock, Limits(_rates(settings), asyncio.get_running_loop().time), senders.find)
         hits = HitHandlers(sites, gate, recorder, widget.answer_hit, metrics.http)
         online = OnlineGauge(store, sites, clock, metrics.http, settings.online_series)
         readiness = Readiness(store, pool, sites, salts, settings.spool_dir if settings.spool_mb else None)
@@ -164,6 +167,15 @@ def _lanes(  # noqa: PLR0917 - all that lanes are made of
         )
 
     return {keys.lane: make_lane(keys) for keys in store.lanes}
+
+
+def _rates(settings: Settings) -> Rates:
+    return Rates(
+        address_per_second=settings.address_hits_per_second,
+        network_per_second=settings.network_hits_per_second,
+        site_per_second=settings.site_hits_per_second,
+        new_visitors_per_minute=settings.new_visitors_per_minute,
+    )
 
 
 def _finder(pool: Pool) -> FindCounted:

@@ -38,6 +38,30 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
         (), description="CIDRs of the proxies whose forwarding headers are believed, comma separated."
     )
+    forwarding_header: str = Field(
+        "X-Forwarded-For",
+        pattern="^[A-Za-z][A-Za-z0-9-]{0,63}$",
+        description="The one header in which these proxies name the client: `X-Forwarded-For`, `Forwarded`, "
+        "`X-Real-IP`, … Others may come from anybody and are ignored.",
+    )
+    address_hits_per_second: float = Field(
+        50,
+        ge=0,
+        le=1e6,
+        description="Hits that a worker admits from one IPv4 address or IPv6 /64 in the long "
+        "run; 30 times as many at once; 0 sets no limit.",
+    )
+    network_hits_per_second: float = Field(
+        500, ge=0, le=1e6, description="The same for an IPv4 /24 or an IPv6 /48."
+    )
+    site_hits_per_second: float = Field(0, ge=0, le=1e6, description="The same for a site.")
+    new_visitors_per_minute: float = Field(
+        120,
+        ge=0,
+        le=1e6,
+        description="New visitors that a worker admits from one address in the long run; 5 "
+        "times as many at once; 0 sets no limit.",
+    )
     lanes: int = Field(1, ge=1, le=256, description="Partitions of the hot data; more than 1 for a cluster.")
     redis_replicas: int = Field(
         0,
@@ -45,9 +69,14 @@ class Settings(BaseSettings):
         le=10,
         description="Replicas that must have a batch before its hits are acknowledged (`WAIT`).",
     )
-    redis_timeout_seconds: float = Field(2.0, gt=0, description="How long one call to Redis may take.")
+    redis_timeout_seconds: float = Field(
+        2.0, gt=0, allow_inf_nan=False, description="How long one call to Redis may take."
+    )
     patience_seconds: float = Field(
-        1.0, gt=0, description="How long Redis is asked to take a batch of hits before it goes to the spool."
+        1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="How long Redis is asked to take a batch of hits before it goes to the spool.",
     )
     spool_dir: Path = Field(
         Path("var/spool"),
@@ -60,9 +89,12 @@ class Settings(BaseSettings):
     )
     batch_hits: int = Field(1000, ge=1, le=2000, description="Hits that one batch may carry.")
     waiting_hits: int = Field(50_000, ge=1, description="Hits that one worker holds before it answers 503.")
-    rollup_seconds: float = Field(10.0, gt=0, description="Time between two rollups.")
+    rollup_seconds: float = Field(10.0, gt=0, allow_inf_nan=False, description="Time between two rollups.")
     sites_seconds: float = Field(
-        15.0, gt=0, description="Time between two readings of the site table, beside the notifications."
+        15.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Time between two readings of the site table, beside the notifications.",
     )
     snapshot_milliseconds: int = Field(1000, ge=0, le=10_000, description="Age of a cached widget answer.")
     online_series: int = Field(50, ge=0, description="Sites that get a series of their own in the metrics.")

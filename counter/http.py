@@ -43,9 +43,9 @@ def cacheable_json(request: web.Request, body: bytes, etag: str, cache_control: 
     return json_response(body, headers)
 
 
-def no_content(status: int = HTTPStatus.NO_CONTENT) -> web.Response:
+def no_content(status: int = HTTPStatus.NO_CONTENT, headers: dict[str, str] | None = None) -> web.Response:
     """Answer a beacon that gets no numbers."""
-    return web.Response(status=status, headers=ANY_ORIGIN | NO_STORE)
+    return web.Response(status=status, headers=ANY_ORIGIN | NO_STORE | (headers or {}))
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:

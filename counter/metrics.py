@@ -89,6 +89,11 @@ class HttpMetrics:
     def __init__(self, registry: CollectorRegistry, redis_errors: Counter) -> None:
         self.redis_errors = redis_errors
         self.hits = Counter("counter_hits", "Beacons by what became of them.", ["result"], registry=registry)
+        self.untrusted_proxies = Counter(
+            "counter_untrusted_proxy_requests",
+            "Beacons that a proxy of a private network forwarded which is not among the trusted ones.",
+            registry=registry,
+        )
         self.request_seconds = Histogram(
             "counter_request_seconds",
             "Time to answer a request.",

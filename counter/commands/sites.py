@@ -16,6 +16,7 @@ from counter.clock import system_clock
 from counter.commands.running import counts, database, runs, say
 from counter.config import Settings
 from counter.errors import SiteError
+from counter.hits.signing import debug_key
 from counter.sites.model import METRICS, Site, SiteSettings
 from counter.sites.store import SiteStore
 
@@ -40,6 +41,16 @@ _OPTIONS: Final = (
         "--query", "query_allow", multiple=True, help="Query parameter that tells pages apart; repeat it."
     ),
     click.option("--metric", type=click.Choice(METRICS), help="What the widget shows by default."),
+    click.option(
+        "--public-stats/--private-stats", default=None, help="Let anybody see history and top pages."
+    ),
+    click.option(
+        "--respect-gpc/--ignore-gpc", default=None, help="Leave out who sends Global Privacy Control."
+    ),
+    click.option("--signed/--unsigned", default=None, help="Ask each hit for a token."),
+    click.option(
+        "--repeat-seconds", type=int, help="Seconds until the same page counts again for the same visitor."
+    ),
 )
 
 
@@ -113,14 +124,18 @@ async def list_command(settings: Settings) -> None:
 
 @site_group.command("show")
 @click.argument("key")
+@click.option("--secret", is_flag=True, help="Show what signs the tokens of this site, too.")
 @runs
-async def show_command(settings: Settings, key: str) -> None:
+async def show_command(settings: Settings, key: str, *, secret: bool) -> None:
     """Show a site: its settings, its totals as rolled up, and its ledger."""
     async with database(settings) as connection:
         site = await SiteStore(connection).find(key)
         ledger = Ledger(connection)
         totals, adjustments = await ledger.totals(key), await ledger.list_of(site.id)
     _print_site(site)
+    say(f"debug key: {debug_key(site.secret, site.key)}")
+    if secret:
+        say(f"secret: {site.secret}")
     for metric in METRICS:
         say(f"total {metric}: {totals[metric]}")
     if adjustments:

@@ -1,12 +1,14 @@
 """Which beacons become hits: one small check after another, each with a reason. Pure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
 from counter.hits.bots import is_bot
-from counter.hits.visitors import Address
+from counter.hits.signing import is_signed
+from counter.hits.visitors import Address, network_of
 from counter.sites.model import Site
 
 
@@ -15,12 +17,16 @@ class Verdict(StrEnum):
 
     VIEW = "view"
     BOT = "bot"
-    FOREIGN_HOST = "foreign_host"
     PREFETCH = "prefetch"
+    FOREIGN_HOST = "foreign_host"
+    OPTED_OUT = "opted_out"
+    UNSIGNED = "unsigned"
     NO_ADDRESS = "no_address"
-
-
-COUNTED: Final = frozenset({Verdict.VIEW, Verdict.BOT})
+    ADDRESS_RATE = "address_rate"
+    NETWORK_RATE = "network_rate"
+    SITE_RATE = "site_rate"
+    NEW_VISITORS = "new_visitors"
+    REPEATED = "repeated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,8 @@ class Sender:
     Attributes:
         agent: the User-Agent, cut at 512 characters.
         purpose: Sec-Purpose, Purpose and X-Moz together, which browsers set when nobody looks yet.
+        privacy: Sec-GPC, `1` if the browser's owner wants not to be followed.
+        token: of a site that asks for one.
     """
 
     address: Address | None
@@ -37,17 +45,64 @@ class Sender:
     origin: str = ""
     referer: str = ""
     purpose: str = ""
+    privacy: str = ""
+    token: str = ""
 
 
-def judge(site: Site, sender: Sender) -> Verdict:
-    """Decide what becomes of a beacon for a site that counts."""
-    if "prefetch" in sender.purpose or "prerender" in sender.purpose or "preview" in sender.purpose:
-        return Verdict.PREFETCH
-    if not comes_from(sender, site.settings.hosts):
-        return Verdict.FOREIGN_HOST
-    if is_bot(sender.agent):
-        return Verdict.BOT
-    return Verdict.VIEW if sender.address is not None else Verdict.NO_ADDRESS
+def judge(site: Site, sender: Sender, now_s: int) -> Verdict:
+    """Decide what becomes of a beacon for a site that counts: the first check that objects says why.
+
+    Args:
+        site: that it is for.
+        sender: who sent it.
+        now_s: seconds since the epoch.
+    """
+    objections = (check(site, sender, now_s) for check in CHECKS)
+    return next((objection for objection in objections if objection), Verdict.VIEW)
+
+
+def too_early(_site: Site, sender: Sender, _now_s: int) -> Verdict | None:
+    """Object to a page that a browser has loaded before anybody looks at it."""
+    early = any(word in sender.purpose for word in ("prefetch", "prerender", "preview"))
+    return Verdict.PREFETCH if early else None
+
+
+def from_elsewhere(site: Site, sender: Sender, _now_s: int) -> Verdict | None:
+    """Object to pages of other hosts."""
+    return None if comes_from(sender, site.settings.hosts) else Verdict.FOREIGN_HOST
+
+
+def opted_out(site: Site, sender: Sender, _now_s: int) -> Verdict | None:
+    """Object, on behalf of a person who wants not to be followed, where the site respects it."""
+    return Verdict.OPTED_OUT if site.settings.respect_gpc and sender.privacy == "1" else None
+
+
+def automated(_site: Site, sender: Sender, _now_s: int) -> Verdict | None:
+    """Object to programs; their views are counted beside those of people."""
+    return Verdict.BOT if is_bot(sender.agent) else None
+
+
+def from_nowhere(_site: Site, sender: Sender, _now_s: int) -> Verdict | None:
+    """Object to a sender without an address, who cannot be told from others."""
+    return Verdict.NO_ADDRESS if sender.address is None else None
+
+
+def unsigned(site: Site, sender: Sender, now_s: int) -> Verdict | None:
+    """Object to a missing or wrong token, where the site asks for one."""
+    if not site.settings.signed or sender.address is None:
+        return None
+    signed = is_signed(sender.token, site.secret, site.key, network_of(sender.address), now_s)
+    return None if signed else Verdict.UNSIGNED
+
+
+CHECKS: Final[tuple[Callable[[Site, Sender, int], Verdict | None], ...]] = (
+    too_early,
+    from_elsewhere,
+    opted_out,
+    automated,
+    from_nowhere,
+    unsigned,
+)
 
 
 def comes_from(sender: Sender, hosts: tuple[str, ...]) -> bool:

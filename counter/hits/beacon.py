@@ -16,16 +16,24 @@ class HitBeacon(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         site: key of the site.
         path: the page's path as the browser spells it, or its whole URL.
+        token: for a site that asks for one.
     """
 
     site: str
     path: str
+    token: str = ""
 
 
 class HeartbeatBeacon(msgspec.Struct, frozen=True, gc=False):
-    """A page is still shown to somebody."""
+    """A page is still shown to somebody.
+
+    Attributes:
+        site: key of the site.
+        token: for a site that asks for one.
+    """
 
     site: str
+    token: str = ""
 
 
 Beacon = TypeVar("Beacon", HitBeacon, HeartbeatBeacon)

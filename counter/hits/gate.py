@@ -1,6 +1,6 @@
 """From a request to a hit: who sent it, whether it counts, and which visitor that is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from aiohttp import web
@@ -8,12 +8,15 @@ from aiohttp import web
 from counter.buckets.batch import NO_VISITOR, Hit, Kind
 from counter.buckets.salts import Salts
 from counter.clock import Clock
-from counter.config import Network
 from counter.hits.admission import Sender, Verdict, judge
-from counter.hits.client import client_address
-from counter.hits.visitors import MAX_AGENT_CHARACTERS, network_of, visitor_id
+from counter.hits.limits import Limits
+from counter.hits.signing import ANYBODY, LIFE_SECONDS, sign
+from counter.hits.visitors import Address, network_of, visitor_id
 from counter.sites.calendar import DAY, Span
 from counter.sites.model import Site
+
+FindSender = Callable[[web.Request, str], Sender]
+"""Takes a request and the token that it carries."""
 
 
 class Admitted(NamedTuple):
@@ -24,14 +27,24 @@ class Admitted(NamedTuple):
 
 
 class Gate:
-    """Lets beacons in, and forgets who sent them."""
+    """Lets beacons in, and forgets who sent them.
 
-    def __init__(self, salts: Salts, clock: Clock, trusted_proxies: Sequence[Network]) -> None:
+    Args:
+        salts: behind the visitor ids.
+        clock: tells when a beacon came.
+        limits: on how much may come.
+        find_sender: tells who sent a request.
+    """
+
+    def __init__(self, salts: Salts, clock: Clock, limits: Limits, find_sender: FindSender) -> None:
         self._salts = salts
         self._clock = clock
-        self._trusted = trusted_proxies
+        self._limits = limits
+        self._find_sender = find_sender
 
-    async def admit(self, request: web.Request, site: Site, kind: Kind, path: str = "") -> Admitted:
+    async def admit(
+        self, request: web.Request, site: Site, kind: Kind, path: str = "", token: str = ""
+    ) -> Admitted:
         """Judge a beacon.
 
         Args:
@@ -39,37 +52,36 @@ class Gate:
             site: that it is for.
             kind: VIEW or HEARTBEAT.
             path: normalised; for a view.
+            token: that it carries.
 
         Raises:
             BucketsUnavailableError: the salt of the day cannot be had.
         """
-        sender = self.sender_of(request)
-        verdict = judge(site, sender)
         at_ms = self._clock()
-        if verdict is Verdict.BOT:
-            return Admitted(verdict, Hit(site, at_ms, Kind.BOT) if kind is Kind.VIEW else None)
-        if verdict is not Verdict.VIEW:
+        sender = self._find_sender(request, token)
+        verdict = judge(site, sender, at_ms // 1000)
+        if verdict not in {Verdict.VIEW, Verdict.BOT}:
             return Admitted(verdict, None)
-        visitor, visitor_before = await self._visitor(site, site.span_of(at_ms), sender)
+        if refusal := self._limits.refuses(kind.value, site, sender.address):
+            return Admitted(refusal, None)
+        if verdict is Verdict.BOT or sender.address is None:
+            return Admitted(Verdict.BOT, Hit(site, at_ms, Kind.BOT) if kind is Kind.VIEW else None)
+        visitor, visitor_before = await self._visitor(site, site.span_of(at_ms), sender, sender.address)
+        refusal = self._limits.refuses_visitor(sender.address, visitor)
+        if refusal is None and kind is Kind.VIEW:
+            refusal = self._limits.refuses_display(site, visitor, path)
+        if refusal is not None:
+            return Admitted(refusal, None)
         return Admitted(verdict, Hit(site, at_ms, kind, path, visitor, visitor_before))
 
-    def sender_of(self, request: web.Request) -> Sender:
-        """Return who sent a request, as far as it tells."""
-        headers = request.headers
-        forwarded_for = ",".join(headers.getall("X-Forwarded-For", ())) if self._trusted else ""
-        purposes = (headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Moz"))
-        return Sender(
-            address=client_address(request.remote, forwarded_for, self._trusted),
-            agent=headers.get("User-Agent", "")[:MAX_AGENT_CHARACTERS],
-            origin=headers.get("Origin", ""),
-            referer=headers.get("Referer", ""),
-            purpose=" ".join(purposes).lower(),
-        )
+    def issue_token(self, request: web.Request, site: Site) -> str:
+        """Return a token for the network of the client."""
+        address = self._find_sender(request, "").address
+        network = ANYBODY if address is None else network_of(address)
+        return sign(site.secret, site.key, self._clock() // 1000 + LIFE_SECONDS, network)
 
-    async def _visitor(self, site: Site, span: Span, sender: Sender) -> tuple[bytes, bytes]:
-        if sender.address is None:
-            return NO_VISITOR, NO_VISITOR
-        network = network_of(sender.address)
+    async def _visitor(self, site: Site, span: Span, sender: Sender, address: Address) -> tuple[bytes, bytes]:
+        network = network_of(address)
         visitor = visitor_id(await self._salts.of(span.day), site.key, network, sender.agent)
         if not span.carries:
             return visitor, NO_VISITOR

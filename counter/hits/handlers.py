@@ -5,14 +5,17 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
+import msgspec
 from aiohttp import web
 
 from counter.buckets.batch import Kind
 from counter.buckets.lane import Outcome
 from counter.buckets.recorder import Recorder
+from counter.errors import BusyError
 from counter.hits.admission import Verdict
 from counter.hits.beacon import MAX_BODY_BYTES, check_site_key, parse_heartbeat, parse_hit
 from counter.hits.gate import Gate
+from counter.hits.signing import LIFE_SECONDS, is_debug_key
 from counter.http import ANY_ORIGIN, NO_STORE, SAFE, json_response, no_content, preflight, read_body
 from counter.metrics import HttpMetrics
 from counter.sites.model import Site
@@ -46,6 +49,7 @@ class HitHandlers:
             web.options("/v1/hits", preflight("POST, OPTIONS")),
             web.get("/v1/hits.gif", self.get_pixel, allow_head=False),
             web.post("/v1/heartbeats", self.post_heartbeat),
+            web.get("/v1/sites/{site}/token", self.get_token),
             web.options("/v1/heartbeats", preflight("POST, OPTIONS")),
         ]
 
@@ -54,31 +58,57 @@ class HitHandlers:
         beacon = parse_hit(await read_body(request, MAX_BODY_BYTES))
         site = self._sites.find(beacon.site)
         path = normalise(beacon.path, site.settings.query_allow)
-        spooled = await self._record(request, site, Kind.VIEW, path) is Outcome.SPOOLED
-        quiet = request.query_string == "quiet=1"
+        reason, outcome = await self._record(request, site, Kind.VIEW, path, beacon.token)
+        quiet, headers = self._wishes(request, site, reason)
         body = None if quiet else await self._answer_hit(site, path, asyncio.get_running_loop().time())
+        spooled = outcome is Outcome.SPOOLED
         if body is None:
-            return no_content(HTTPStatus.ACCEPTED if spooled else HTTPStatus.NO_CONTENT)
-        return json_response(body, NO_STORE, HTTPStatus.ACCEPTED if spooled else HTTPStatus.OK)
+            return no_content(HTTPStatus.ACCEPTED if spooled else HTTPStatus.NO_CONTENT, headers)
+        return json_response(body, NO_STORE | headers, HTTPStatus.ACCEPTED if spooled else HTTPStatus.OK)
 
     async def get_pixel(self, request: web.Request) -> web.Response:
         """Count a hit of a page without script, and answer with a picture of one clear pixel."""
         key = check_site_key(request.query.get("site", ""))
         site = self._sites.find(key)
         path = normalise(request.query.get("path", "/"), site.settings.query_allow)
-        await self._record(request, site, Kind.VIEW, path)
-        return web.Response(body=PIXEL, content_type="image/gif", headers=ANY_ORIGIN | NO_STORE | SAFE)
+        token = request.query.get("token", "")
+        reason, _outcome = await self._record(request, site, Kind.VIEW, path, token)
+        _quiet, headers = self._wishes(request, site, reason)
+        return web.Response(
+            body=PIXEL, content_type="image/gif", headers=ANY_ORIGIN | NO_STORE | SAFE | headers
+        )
 
     async def post_heartbeat(self, request: web.Request) -> web.Response:
         """Note that a visitor is still there; nothing is counted."""
         beacon = parse_heartbeat(await read_body(request, MAX_BODY_BYTES))
-        await self._record(request, self._sites.find(beacon.site), Kind.HEARTBEAT)
+        await self._record(request, self._sites.find(beacon.site), Kind.HEARTBEAT, token=beacon.token)
         return no_content()
 
-    async def _record(self, request: web.Request, site: Site, kind: Kind, path: str = "") -> Outcome | None:
-        """Count what the gate lets in; the sender is not told what it keeps out."""
-        verdict, hit = await self._gate.admit(request, site, kind, path)
-        outcome = await self._recorder.record(hit) if hit is not None else None
-        result = kind if verdict is Verdict.VIEW else verdict
-        self._metrics.hits.labels(result.value).inc()
-        return outcome
+    async def get_token(self, request: web.Request) -> web.Response:
+        """Answer with a token that lets hits of this client's network count for a while."""
+        site = self._sites.find(check_site_key(request.match_info["site"]))
+        body = {"token": self._gate.issue_token(request, site), "expires_in": LIFE_SECONDS}
+        return json_response(msgspec.json.encode(body), NO_STORE)
+
+    async def _record(
+        self, request: web.Request, site: Site, kind: Kind, path: str = "", token: str = ""
+    ) -> tuple[str, Outcome | None]:
+        """Count what the gate lets in, and return why or why not; the sender is not told."""
+        verdict, hit = await self._gate.admit(request, site, kind, path, token)
+        result = kind.value if verdict is Verdict.VIEW else verdict.value
+        try:
+            outcome = await self._recorder.record(hit) if hit is not None else None
+        except BusyError:
+            self._metrics.hits.labels("busy").inc()
+            raise
+        self._metrics.hits.labels(result).inc()
+        return result, outcome
+
+    @staticmethod
+    def _wishes(request: web.Request, site: Site, reason: str) -> tuple[bool, dict[str, str]]:
+        """Return whether no numbers are wanted, and the reason for a webmaster who proves to be one."""
+        if not request.query_string:
+            return False, {}
+        debug = is_debug_key(request.query.get("debug", ""), site.secret, site.key)
+        shown = {"Counter-Reason": reason, "Access-Control-Expose-Headers": "Counter-Reason"}
+        return request.query.get("quiet") == "1", shown if debug else {}

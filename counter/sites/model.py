@@ -19,6 +19,7 @@ _LIMITS: Final = {
     "visit_timeout_seconds": range(60, 86_401),
     "online_window_seconds": range(10, 3601),
     "page_cap": range(1_000_001),
+    "repeat_seconds": range(3601),
 }
 
 
@@ -36,6 +37,9 @@ class SiteSettings:
         page_cap: distinct pages kept a day; further ones are counted together as `(other)`.
         query_allow: query parameters that belong to a page's address.
         metric: what the widget shows when it is not asked for another.
+        respect_gpc: a browser that sends Global Privacy Control is left out.
+        signed: a hit must carry a token.
+        repeat_seconds: a page shown again to a visitor counts only after so long; 0 counts each display.
         public_stats: anybody may see the history, the top pages and the statistics page.
     """
 
@@ -49,6 +53,9 @@ class SiteSettings:
     query_allow: tuple[str, ...] = ()
     metric: Metric = "visits"
     public_stats: bool = False
+    respect_gpc: bool = False
+    signed: bool = False
+    repeat_seconds: int = 0
 
     def __post_init__(self) -> None:
         for name, allowed in _LIMITS.items():
@@ -70,6 +77,7 @@ class Site:
 
     Attributes:
         span_of: the site's calendar: instant in ms → span.
+        secret: signs the site's tokens.
     """
 
     id: int
@@ -77,6 +85,7 @@ class Site:
     enabled: bool
     settings: SiteSettings
     span_of: Callable[[int], Span]
+    secret: str = ""
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> "Site":
@@ -84,7 +93,7 @@ class Site:
         values = {field.name: row[field.name] for field in fields(SiteSettings)}
         values |= {"hosts": tuple(row["hosts"]), "query_allow": tuple(row["query_allow"])}
         settings = SiteSettings(**values)
-        return cls(row["id"], row["key"], row["enabled"], settings, calendar_of(settings))
+        return cls(row["id"], row["key"], row["enabled"], settings, calendar_of(settings), row["secret"])
 
 
 def calendar_of(settings: SiteSettings) -> Callable[[int], Span]:

@@ -37,7 +37,7 @@ TABLES = (
     "adjustments",
     "sites",
 )
-SERIALS = ("id", "site_id", "page_id", "created_at", "changed_at", "rolled_up_at", "finished_at")
+SERIALS = ("id", "site_id", "page_id", "created_at", "changed_at", "rolled_up_at", "finished_at", "secret")
 
 Rows = dict[str, list[Any]]
 

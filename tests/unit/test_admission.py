@@ -1,15 +1,19 @@
 """Which beacons become hits."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.hits.admission import COUNTED, Sender, Verdict, comes_from, judge
-from counter.hits.visitors import parse_address
+from counter.hits.admission import Sender, Verdict, comes_from, judge
+from counter.hits.signing import sign
+from counter.hits.visitors import network_of, parse_address
 from tests.unit.making import any_text, site_with
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0"
 BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+NOW = 1_790_000_000
 ADDRESS = parse_address("203.0.113.9")
 HOSTS = ("portal.example", "*.city.example", "test.example:8080", "*.test.example:8080")
 
@@ -100,37 +104,49 @@ def test_suffix_tricks(label):
 def test_page_that_nobody_sees(purpose):
     """A page that a browser fetches ahead of its visitor does not count."""
     sender = Sender(ADDRESS, agent=AGENT, purpose=purpose)
-    assert judge(site_with(), sender) is Verdict.PREFETCH
+    assert judge(site_with(), sender, NOW) is Verdict.PREFETCH
 
 
 def test_verdicts_in_order():
-    """The first reason that applies is the verdict: prefetch, foreign host, bot, no address, view."""
-    site = site_with(hosts=("portal.example",))
-    sender = {"address": None, "agent": BOT, "origin": "https://evil.example", "purpose": "prefetch"}
+    """The first reason that applies is the verdict, from the cheapest to refute to the last."""
+    site = replace(site_with(hosts=("portal.example",), respect_gpc=True, signed=True), secret="secret")
+    sender = {
+        "address": None,
+        "agent": BOT,
+        "origin": "https://evil.example",
+        "purpose": "prefetch",
+        "privacy": "1",
+    }
     verdicts = []
     for better in (
         {},
         {"purpose": ""},
         {"origin": "https://portal.example"},
+        {"privacy": ""},
         {"agent": AGENT},
         {"address": ADDRESS},
+        {"token": sign("secret", site.key, NOW + 60, network_of(ADDRESS))},
     ):
         sender |= better
-        verdicts.append(judge(site, Sender(**sender)))
+        verdicts.append(judge(site, Sender(**sender), NOW))
     assert verdicts == [
         Verdict.PREFETCH,
         Verdict.FOREIGN_HOST,
+        Verdict.OPTED_OUT,
         Verdict.BOT,
         Verdict.NO_ADDRESS,
+        Verdict.UNSIGNED,
         Verdict.VIEW,
     ]
 
 
-def test_what_is_counted():
-    """Views and bots are counted, each in its own figure; nothing else is."""
-    assert {Verdict.VIEW, Verdict.BOT} == COUNTED
+def test_privacy_control_is_respected_where_the_site_says_so():
+    """A browser that sends Global Privacy Control counts, unless the site leaves it out."""
+    sender = Sender(ADDRESS, agent=AGENT, privacy="1")
+    assert judge(site_with(), sender, NOW) is Verdict.VIEW
+    assert judge(site_with(respect_gpc=True), sender, NOW) is Verdict.OPTED_OUT
 
 
 def test_no_agent_is_a_bot():
     """A beacon without a User-Agent is a bot's."""
-    assert judge(site_with(), Sender(ADDRESS)) is Verdict.BOT
+    assert judge(site_with(), Sender(ADDRESS), NOW) is Verdict.BOT

@@ -41,7 +41,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # who puts it all together
     "app": BELOW | {"listen", "hits", "widget", "rollup", "admin", "buckets", "aggregates", "sites"},
     "embedded": BELOW | {"app"},
-    "commands": BELOW | {"log", "app", "embedded", "imports", "rollup", "buckets", "aggregates", "sites"},
+    "commands": BELOW
+    | {"log", "app", "embedded", "imports", "hits", "rollup", "buckets", "aggregates", "sites"},
     "cli": {"commands"},
     "__main__": {"cli", "errors"},
 }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from counter.hits.client import client_address
+from counter.hits.client import client_address, forwarded_hops
 from counter.hits.visitors import parse_address
 from tests.unit.making import any_text
 
@@ -20,6 +20,10 @@ headers = st.one_of(
 )
 
 
+def hops(header: str) -> list[str]:
+    return forwarded_hops("X-Forwarded-For", [header] if header else [])
+
+
 def is_ours(text: str) -> bool:
     address = parse_address(text)
     return any(address in network for network in TRUSTED)
@@ -28,14 +32,14 @@ def is_ours(text: str) -> bool:
 @given(peer=peers, header=headers)
 def test_without_trusted_proxies_the_peer_is_the_client(peer, header):
     """With no trusted proxy the client is the other end of the connection, whatever the headers say."""
-    assert client_address(peer, header, []) == parse_address(peer)
+    assert client_address(peer, hops(header), []) == parse_address(peer)
 
 
 @given(peer=peers, header=headers)
 def test_stranger_is_not_believed(peer, header):
     """A peer that is no proxy of ours cannot choose the address under which it counts."""
     assume(not is_ours(peer))
-    assert client_address(peer, header, TRUSTED) == parse_address(peer)
+    assert client_address(peer, hops(header), TRUSTED) == parse_address(peer)
 
 
 @given(
@@ -49,13 +53,13 @@ def test_nearest_stranger_is_the_client(spoofed, client, proxies):
     """Behind any chain of our proxies the nearest stranger is the client, whatever its header said."""
     assume(not is_ours(client))
     header = ", ".join([spoofed, client, *proxies])
-    assert client_address("127.0.0.1", header, TRUSTED) == parse_address(client)
+    assert client_address("127.0.0.1", hops(header), TRUSTED) == parse_address(client)
 
 
 @given(peer=st.one_of(st.none(), peers, any_text(20)), header=headers)
 def test_never_fails(peer, header):
     """Whatever peer and headers are, there is an address or none, and never an error."""
-    found = client_address(peer, header, TRUSTED)
+    found = client_address(peer, hops(header), TRUSTED)
     assert found is None or parse_address(str(found)) == found
 
 
@@ -83,14 +87,44 @@ def test_never_fails(peer, header):
 )
 def test_walk_from_right_to_left(peer, header, client):
     """Hops are read from the nearest, ports and brackets aside, until one is no proxy of ours or is junk."""
-    assert client_address(peer, header, TRUSTED) == ip_address(client)
+    assert client_address(peer, hops(header), TRUSTED) == ip_address(client)
 
 
 @pytest.mark.parametrize("peer", [None, ""])
 def test_unix_socket(peer):
     """A peer on a Unix socket has no address: its nearest hop is believed if there are trusted proxies."""
-    assert client_address(peer, "198.51.100.1, 203.0.113.9", TRUSTED) == ip_address("203.0.113.9")
-    assert client_address(peer, "203.0.113.9, 10.0.0.2", TRUSTED) == ip_address("203.0.113.9")
-    assert client_address(peer, "junk", TRUSTED) is None
-    assert client_address(peer, "", TRUSTED) is None
-    assert client_address(peer, "203.0.113.9", []) is None
+    assert client_address(peer, hops("198.51.100.1, 203.0.113.9"), TRUSTED) == ip_address("203.0.113.9")
+    assert client_address(peer, hops("203.0.113.9, 10.0.0.2"), TRUSTED) == ip_address("203.0.113.9")
+    assert client_address(peer, hops("junk"), TRUSTED) is None
+    assert client_address(peer, hops(""), TRUSTED) is None
+    assert client_address(peer, hops("203.0.113.9"), []) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "client"),
+    [
+        (["for=203.0.113.9"], "203.0.113.9"),
+        (['for="203.0.113.9:51234";proto=https;by=10.0.0.2'], "203.0.113.9"),
+        (['For="[2001:db8::9]:4711"'], "2001:db8::9"),
+        (["for=198.51.100.1, for=203.0.113.9"], "203.0.113.9"),
+        (["for=203.0.113.9", "for=10.0.0.2;proto=http"], "203.0.113.9"),
+        (["proto=https;for=203.0.113.9"], "203.0.113.9"),
+        (["for=203.0.113.9, for=unknown"], "10.0.0.1"),
+        (["for=203.0.113.9, for=_hidden"], "10.0.0.1"),
+        (["for=203.0.113.9, proto=https"], "10.0.0.1"),
+        (["x-for=203.0.113.9"], "10.0.0.1"),
+        ([""], "10.0.0.1"),
+        ([], "10.0.0.1"),
+    ],
+)
+def test_forwarded_header(values, client):
+    """The Forwarded header of RFC 7239 is read from the right, too; a proxy that hides its client ends the walk."""
+    assert client_address("10.0.0.1", forwarded_hops("Forwarded", values), TRUSTED) == ip_address(client)
+
+
+@given(values=st.lists(any_text(60), max_size=4), header=st.sampled_from(["Forwarded", "X-Forwarded-For"]))
+def test_hops_are_few_whatever_a_header_holds(values, header):
+    """A header of thousands of commas costs no more than a short one."""
+    many = [*values, "for=1.1.1.1," * 5000]
+    assert len(forwarded_hops(header, many)) <= 32
+    assert all("," not in hop for hop in forwarded_hops("X-Forwarded-For", many))

@@ -53,6 +53,7 @@ def test_every_setting_may_come_from_a_file(name, monkeypatch, tmp_path):
         "port": "9000",
         "admin_port": "9001",
         "trusted_proxies": "10.0.0.0/8",
+        "forwarding_header": "Forwarded",
         "demo": "true",
         "log_level": "ERROR",
         "host": "0.0.0.0",

@@ -144,6 +144,6 @@ def test_site_of_a_row():
         name="Cổng", hosts=("portal.example",), time_zone="Asia/Tehran", query_allow=("id",)
     )
     row = asdict(settings) | {"hosts": ["portal.example"], "query_allow": ["id"]}
-    site = Site.of(row | {"id": 7, "key": "portal", "enabled": False, "created_at": None})
+    site = Site.of(row | {"id": 7, "key": "portal", "enabled": False, "created_at": None, "secret": "s"})
     assert (site.id, site.key, site.enabled, site.settings) == (7, "portal", False, settings)
     assert site.span_of(ms("2026-11-24T00:00+03:30")).hour == 0

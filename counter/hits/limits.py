@@ -1,0 +1,100 @@
+"""How much one address, its network and one site may send: enough for an office, too little for a flood."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from counter.hits.admission import Verdict
+from counter.hits.meters import Bounded, Meter
+from counter.hits.visitors import Address
+from counter.sites.model import Site
+
+BURST_SECONDS: Final = 30
+"""How many seconds' worth may come at once, after a pause."""
+ADDRESSES: Final = 16_384
+VISITORS: Final = 32_768
+DISPLAYS: Final = 32_768
+IPV4: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What one worker admits; 0 sets no limit.
+
+    Attributes:
+        address_per_second: beacons of an IPv4 address or an IPv6 /64.
+        network_per_second: beacons of an IPv4 /24 or an IPv6 /48.
+        site_per_second: beacons for a site.
+        new_visitors_per_minute: visitors of an address that were not seen lately.
+    """
+
+    address_per_second: float
+    network_per_second: float
+    site_per_second: float
+    new_visitors_per_minute: float
+
+
+class Limits:
+    """Keeps count of who sends how much, of as many as it can remember.
+
+    Args:
+        rates: what is admitted.
+        now: seconds of a clock that never goes back.
+    """
+
+    def __init__(self, rates: Rates, now: Callable[[], float]) -> None:
+        self._now = now
+        self._addresses = _meter(rates.address_per_second)
+        self._networks = _meter(rates.network_per_second)
+        self._sites = _meter(rates.site_per_second)
+        # Visitors come in crowds at nine o'clock, so more of them may come at once.
+        self._new_visitors = Meter(
+            rates.new_visitors_per_minute / 60, int(5 * rates.new_visitors_per_minute), ADDRESSES
+        )
+        self._visitors: Bounded[bool] = Bounded(VISITORS)
+        self._displays: Bounded[float] = Bounded(DISPLAYS)
+
+    def refuses(self, kind: str, site: Site, address: Address | None) -> Verdict | None:
+        """Return why a beacon of a kind is one too many, None if it is not.
+
+        The narrowest limit comes first, so that a flood from one address does not use up the rest for others.
+        """
+        now = self._now()
+        if address is not None:
+            narrow, wide = prefixes(address)
+            if not self._addresses.passes((kind, narrow), now):
+                return Verdict.ADDRESS_RATE
+            if not self._networks.passes((kind, wide), now):
+                return Verdict.NETWORK_RATE
+        return None if self._sites.passes((kind, site.id), now) else Verdict.SITE_RATE
+
+    def refuses_visitor(self, address: Address, visitor: bytes) -> Verdict | None:
+        """Return why a visitor is one too many of an address, None if it is known or may come in."""
+        if self._visitors.get(visitor) is None:
+            if not self._new_visitors.passes(prefixes(address)[0], self._now()):
+                return Verdict.NEW_VISITORS
+            self._visitors.put(visitor, value=True)
+        return None
+
+    def refuses_display(self, site: Site, visitor: bytes, path: str) -> Verdict | None:
+        """Return why a page counts no second time, None if it counts."""
+        if not site.settings.repeat_seconds:
+            return None
+        now, display = self._now(), (visitor, path)
+        before = self._displays.get(display)
+        if before is not None and now - before < site.settings.repeat_seconds:
+            return Verdict.REPEATED
+        self._displays.put(display, now)
+        return None
+
+
+def prefixes(address: Address) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return what tells a subscriber apart (IPv4 /32, IPv6 /64), and a network (/24, /48)."""
+    number = int(address)
+    if address.version == IPV4:
+        return (4, number), (24, number >> 8)
+    return (64, number >> 64), (48, number >> 80)
+
+
+def _meter(per_second: float) -> Meter:
+    return Meter(per_second, int(BURST_SECONDS * per_second), ADDRESSES)

@@ -1,0 +1,69 @@
+"""How often something may happen: rates with bursts, in bounded memory. Pure."""
+
+from collections.abc import Hashable
+from typing import Final, Generic, TypeVar
+
+Value = TypeVar("Value")
+
+FORGET_NOTHING_BELOW: Final = 16
+
+
+class Bounded(Generic[Value]):
+    """Remembers the keys that were seen last: at least `keys` of them, and at most twice as many.
+
+    Keys are kept in two generations: when the young one is full, the old one is forgotten.
+    """
+
+    def __init__(self, keys: int) -> None:
+        self._keys = max(keys, FORGET_NOTHING_BELOW)
+        self._young: dict[Hashable, Value] = {}
+        self._old: dict[Hashable, Value] = {}
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def get(self, key: Hashable) -> Value | None:
+        """Return what was kept under a key, None if nothing is known of it."""
+        found = self._young.get(key)
+        return self._old.get(key) if found is None else found
+
+    def put(self, key: Hashable, value: Value) -> None:
+        """Keep a value."""
+        if len(self._young) >= self._keys:
+            self._old, self._young = self._young, {}
+        self._young[key] = value
+
+
+class Meter:
+    """Lets each key pass at a rate, after a burst (the generic cell rate algorithm, ITU-T I.371).
+
+    Args:
+        per_second: how often a key may pass in the long run; 0 lets everything pass.
+        burst: how often it may pass at once.
+        keys: that are remembered; one that is forgotten starts anew.
+    """
+
+    def __init__(self, per_second: float, burst: int, keys: int) -> None:
+        self._pause = 1 / per_second if per_second else 0.0
+        self._slack = self._pause * (burst - 1)
+        self._due: Bounded[float] = Bounded(keys)
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def passes(self, key: Hashable, now: float) -> bool:
+        """Tell whether a key may pass, and if so, note that it did.
+
+        Args:
+            key: whatever is to be limited.
+            now: seconds of a clock that never goes back.
+        """
+        if not self._pause:
+            return True
+        due = self._due.get(key)
+        if due is None or due < now:
+            due = now
+        elif due - now > self._slack:
+            return False
+        self._due.put(key, due + self._pause)
+        return True

@@ -1,0 +1,102 @@
+"""What one address, its network and one site may send."""
+
+from ipaddress import ip_address
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from counter.hits.admission import Verdict
+from counter.hits.limits import Limits, Rates, prefixes
+from tests.unit.making import site_with
+
+RATES = Rates(address_per_second=1, network_per_second=4, site_per_second=0, new_visitors_per_minute=6)
+SITE = site_with()
+
+
+class Ticks:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def admitted(limits: Limits, address: str, beacons: int, kind: str = "view") -> int:
+    return sum(limits.refuses(kind, SITE, ip_address(address)) is None for _beacon in range(beacons))
+
+
+def test_flood_from_one_address_is_cut_to_its_burst():
+    """An address may send its burst, then as much as the rate allows; its neighbours are not held back by it."""
+    ticks = Ticks()
+    limits = Limits(RATES, ticks)
+    assert admitted(limits, "203.0.113.9", 10_000) == 30
+    assert admitted(limits, "203.0.113.10", 30) == 30
+    ticks.now += 10
+    assert admitted(limits, "203.0.113.9", 10_000) == 10
+
+
+def test_neighbours_share_a_network():
+    """A whole /24 has a limit of its own, and so has a /48; another network has none of it."""
+    limits = Limits(RATES, Ticks())
+    assert sum(admitted(limits, f"203.0.113.{host}", 30) for host in range(100)) == 120
+    assert limits.refuses("view", SITE, ip_address("203.0.113.200")) is Verdict.NETWORK_RATE
+    assert admitted(limits, "203.0.114.1", 30) == 30
+    assert sum(admitted(limits, f"2001:db8:1:{net:x}::1", 30) for net in range(100)) == 120
+    assert admitted(limits, "2001:db8:2::1", 30) == 30
+
+
+def test_heartbeats_do_not_use_up_what_views_may():
+    """Each kind has its own account."""
+    limits = Limits(RATES, Ticks())
+    assert admitted(limits, "203.0.113.9", 100, "heartbeat") == 30
+    assert admitted(limits, "203.0.113.9", 100) == 30
+
+
+def test_site_has_a_limit_of_its_own_if_it_is_set():
+    """However many addresses there are, a site gets no more than it may."""
+    rates = Rates(address_per_second=0, network_per_second=0, site_per_second=2, new_visitors_per_minute=0)
+    limits = Limits(rates, Ticks())
+    verdicts = [limits.refuses("view", SITE, ip_address(number << 8)) for number in range(1, 101)]
+    assert verdicts.count(None) == 60
+    assert verdicts.count(Verdict.SITE_RATE) == 40
+
+
+def test_new_visitors_of_an_address_are_limited_and_known_ones_are_not():
+    """Who changes the User-Agent with each hit is soon refused; who was there before goes on."""
+    ticks = Ticks()
+    limits = Limits(RATES, ticks)
+    address = ip_address("203.0.113.9")
+    visitors = [number.to_bytes(8) for number in range(100)]
+    found = [limits.refuses_visitor(address, visitor) for visitor in visitors]
+    assert found == [None] * 30 + [Verdict.NEW_VISITORS] * 70
+    assert all(limits.refuses_visitor(address, visitor) is None for visitor in visitors[:30])
+    ticks.now += 60
+    assert [limits.refuses_visitor(address, visitor) for visitor in visitors[30:]].count(None) == 6
+
+
+def test_repeated_display_counts_once_where_the_site_says_so():
+    """The same page for the same visitor counts again only after the pause; other pages and visitors count."""
+    ticks = Ticks()
+    limits = Limits(RATES, ticks)
+    site = site_with(repeat_seconds=10)
+    shows = [(b"1", "/a"), (b"1", "/a"), (b"1", "/b"), (b"2", "/a")]
+    found = [limits.refuses_display(site, *show) for show in shows]
+    assert found == [None, Verdict.REPEATED, None, None]
+    ticks.now += 9
+    assert limits.refuses_display(site, b"1", "/a") is Verdict.REPEATED
+    ticks.now += 1
+    assert limits.refuses_display(site, b"1", "/a") is None
+    assert limits.refuses_display(SITE, b"1", "/a") is None
+
+
+@given(one=st.ip_addresses(), two=st.ip_addresses())
+def test_prefixes_tell_subscribers_apart(one, two):
+    """An address shares its narrow prefix with none but itself, or its /64, and the wide one holds the narrow."""
+    same = one.version == two.version and (
+        one == two if one.version == 4 else int(one) >> 64 == int(two) >> 64
+    )
+    assert (prefixes(one)[0] == prefixes(two)[0]) == same
+    if same:
+        assert prefixes(one)[1] == prefixes(two)[1]

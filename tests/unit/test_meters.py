@@ -1,0 +1,58 @@
+"""Rates with bursts, in bounded memory."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from counter.hits.meters import Bounded, Meter
+
+
+@given(
+    per_second=st.floats(0.1, 1000),
+    burst=st.integers(1, 100),
+    pauses=st.lists(st.floats(0, 5), min_size=1, max_size=200),
+)
+def test_no_more_passes_than_rate_and_burst_allow(per_second, burst, pauses):
+    """In any stretch of time no more passes than the burst and what the rate allows in it."""
+    meter = Meter(per_second, burst, keys=16)
+    now, passed = 1000.0, []
+    for pause in pauses:
+        now += pause
+        if meter.passes("key", now):
+            passed.append(now)
+    for first in range(len(passed)):
+        for last in range(first, len(passed)):
+            allowed = burst + (passed[last] - passed[first]) * per_second
+            assert last - first + 1 <= allowed + 1e-6
+
+
+@given(per_second=st.integers(1, 100), burst=st.integers(1, 50), hits=st.integers(1, 200))
+def test_who_keeps_to_the_rate_is_never_refused(per_second, burst, hits):
+    """A key that comes no faster than the rate always passes."""
+    meter = Meter(per_second, burst, keys=16)
+    assert all(meter.passes("key", 5.0 + hit / per_second * 1.000001) for hit in range(hits))
+
+
+@given(burst=st.integers(1, 100))
+def test_burst_passes_at_once(burst):
+    """After a pause a whole burst may come at once, and one more may not."""
+    meter = Meter(1.0, burst, keys=16)
+    assert [meter.passes("key", 7.0) for _hit in range(burst + 1)] == [True] * burst + [False]
+    assert meter.passes("other", 7.0)
+
+
+def test_zero_sets_no_limit():
+    """A rate of 0 lets everything pass, and remembers nobody."""
+    meter = Meter(0, 0, keys=16)
+    assert all(meter.passes(key, 1.0) for key in range(1000))
+    assert len(meter) == 0
+
+
+@given(keys=st.lists(st.integers(0, 500), max_size=2000), capacity=st.integers(16, 64))
+def test_memory_is_bounded_and_the_last_keys_are_remembered(keys, capacity):
+    """However many keys there are, the last distinct ones are known, and no more than twice as many are kept."""
+    kept: Bounded[int] = Bounded(capacity)
+    for number, key in enumerate(keys):
+        kept.put(key, number)
+        assert len(kept) <= 2 * capacity
+    last = {key: number for number, key in enumerate(keys[-capacity:], start=max(0, len(keys) - capacity))}
+    assert all(kept.get(key) == number for key, number in last.items())
