@@ -22,6 +22,7 @@ from counter.buckets.store import BucketStore, generation_name
 from counter.clock import Clock, system_clock
 from counter.config import Settings
 from counter.database import Pool, acquired, migrate, open_pool
+from counter.drain import Drain
 from counter.hits.gate import Gate
 from counter.hits.handlers import HitHandlers
 from counter.hits.limits import Limits, Rates
@@ -34,6 +35,7 @@ from counter.rollup.rollup import Rollup
 from counter.sites.demo import ensure_demo_site
 from counter.sites.registry import SiteRegistry, followed
 from counter.steps import Passing, go_on
+from counter.supervisor import NOBODY, Supervisor
 from counter.widget.files import demo_routes, file_routes
 from counter.widget.handlers import WidgetHandlers
 from counter.widget.pages import PageViews
@@ -50,7 +52,11 @@ class Service:
 
 @asynccontextmanager
 async def build(
-    settings: Settings, clock: Clock = system_clock, passing: Passing = go_on
+    settings: Settings,
+    clock: Clock = system_clock,
+    passing: Passing = go_on,
+    *,
+    stop: asyncio.Event | None = None,
 ) -> AsyncGenerator[Service]:
     """Open every room, yield the applications, then close the rooms in reverse: hits first, rollup last."""
     metrics = Metrics()
@@ -80,7 +86,7 @@ async def build(
         hits = HitHandlers(sites, gate, recorder, widget.answer_hit, metrics.http)
         online = OnlineGauge(store, sites, clock, metrics.http, settings.online_series)
         readiness = Readiness(store, pool, sites, salts, settings.spool_dir if settings.spool_mb else None)
-        admin = AdminHandlers(metrics.registry, readiness, online)
+        admin = AdminHandlers(metrics.registry, readiness, online, stop or asyncio.Event())
         demo = demo_routes() if settings.demo else []
         yield Service(
             public=_application(metrics, [*hits.routes(), *widget.routes(), *file_routes(), *demo]),
@@ -95,8 +101,19 @@ async def serve(
     say: Callable[[str], None],
     clock: Clock = system_clock,
     passing: Passing = go_on,
+    hurry: asyncio.Event | None = None,
+    supervisor: Supervisor = NOBODY,
 ) -> None:
-    """Serve until `stop` is set; then finish what was begun, and roll up.
+    """Serve until `stop` is set; then drain, finish what was begun, and roll up.
+
+    Args:
+        settings: the configuration.
+        stop: set it to end everything cleanly.
+        say: takes each line for the person at the terminal.
+        clock: tells the time of each hit.
+        passing: is told each step.
+        hurry: set it to end the drain.
+        supervisor: hands over sockets, and wants to know when we are ready.
 
     Raises:
         ConfigError: an address cannot be bound.
@@ -106,16 +123,25 @@ async def serve(
     if settings.demo:
         await ensure_demo_site(settings.database_url.get_secret_value())
     async with (
-        build(settings, clock, passing) as service,
-        listening(service.admin, settings.admin_host, settings.admin_port) as admin,
-        listening(service.public, settings.host, settings.port) as public,
+        build(settings, clock, passing, stop=stop) as service,
+        # The last to open is the first to close: the administrator sees the whole drain of the visitors.
+        listening(service.admin, settings.admin_host, settings.admin_port, sockets=supervisor.admin) as admin,
+        listening(
+            service.public,
+            settings.host,
+            settings.port,
+            sockets=supervisor.public,
+            drain=Drain(settings.drain_seconds, hurry),
+        ) as public,
     ):
         if settings.demo:
             say(f"demo portal  {public}/")
         say(f"script       {public}/counter.js")
         say(f"metrics      {admin}/metrics")
         say(f"readiness    {admin}/readyz")
+        supervisor.tell("READY=1")
         await stop.wait()
+        supervisor.tell("STOPPING=1")
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -98,6 +98,11 @@ class Settings(BaseSettings):
     )
     snapshot_milliseconds: int = Field(1000, ge=0, le=10_000, description="Age of a cached widget answer.")
     online_series: int = Field(50, ge=0, description="Sites that get a series of their own in the metrics.")
+    drain_seconds: float = Field(
+        5.0,
+        ge=0,
+        description="How long open connections are still served after a stop; 0 closes them at once.",
+    )
     demo: bool = Field(default=False, description="Serve the demo portal page at `/`.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")
 
@@ -153,6 +158,11 @@ class _FileSource(PydanticBaseSettingsSource):
 
 def _variable(location: tuple[int | str, ...]) -> str:
     return PREFIX + "_".join(str(part) for part in location).upper()
+
+
+def take_variables(names: Iterable[str]) -> dict[str, str]:
+    """Take variables that are not ours out of the environment, so that no child inherits them."""
+    return {name: os.environ.pop(name) for name in names if name in os.environ}
 
 
 def describe(settings: type[Settings] = Settings) -> str:

@@ -1,5 +1,6 @@
 """The admin listener's addresses: metrics and health."""
 
+import asyncio
 from http import HTTPStatus
 
 import msgspec
@@ -15,10 +16,13 @@ from counter.http import NO_STORE, SAFE
 class AdminHandlers:
     """For Prometheus, load balancers and people who look after the service."""
 
-    def __init__(self, registry: CollectorRegistry, readiness: Readiness, online: OnlineGauge) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, readiness: Readiness, online: OnlineGauge, stop: asyncio.Event
+    ) -> None:
         self._registry = registry
         self._readiness = readiness
         self._online = online
+        self._stop = stop
 
     def routes(self) -> list[web.RouteDef]:
         """Return the addresses of this room."""
@@ -40,7 +44,9 @@ class AdminHandlers:
         return _json({"status": "alive"}, HTTPStatus.OK)
 
     async def get_readiness(self, _request: web.Request) -> web.Response:
-        """Answer 200 if a hit can be accepted, else 503, and name what is missing."""
+        """Answer 200 if a hit can be accepted, else 503, and name what is missing; when stopping, 503."""
+        if self._stop.is_set():
+            return _json({"status": "stopping"}, HTTPStatus.SERVICE_UNAVAILABLE)
         findings = await self._readiness.look()
         ready = not any(finding.detail for finding in findings if finding.needed)
         parts = {finding.part: finding.detail or "ok" for finding in findings}

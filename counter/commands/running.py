@@ -35,12 +35,23 @@ def runs(command: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
     return run
 
 
-def stop_on_signals() -> asyncio.Event:
-    """Return an event that Ctrl-C and SIGTERM set."""
-    stop = asyncio.Event()
+class Stop(NamedTuple):
+    """What Ctrl-C and SIGTERM set: the first signal `asked`, every further one `hurry`."""
+
+    asked: asyncio.Event
+    hurry: asyncio.Event
+
+    def signal(self) -> None:
+        """Take one signal."""
+        (self.hurry if self.asked.is_set() else self.asked).set()
+
+
+def stop_on_signals() -> Stop:
+    """Return the events that Ctrl-C and SIGTERM set."""
+    stop = Stop(asyncio.Event(), asyncio.Event())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.signal)
     return stop
 
 

@@ -6,8 +6,9 @@ from counter.aggregates.store import AggregateStore
 from counter.app import serve
 from counter.clock import system_clock
 from counter.commands.running import counts, runs, say, stop_on_signals
-from counter.config import Settings, describe
+from counter.config import Settings, describe, take_variables
 from counter.database import migrate
+from counter.supervisor import VARIABLES, Supervisor
 
 
 @click.command("up")
@@ -16,14 +17,16 @@ async def up_command(settings: Settings) -> None:
     """Run everything, with an embedded Valkey and Postgres, and a demo portal."""
     from counter.embedded.up import up  # noqa: PLC0415 - needs the extra `embedded`
 
-    await up(settings, stop=stop_on_signals(), say=say)
+    await up(settings, stop=stop_on_signals().asked, say=say)
 
 
 @click.command("serve")
 @runs
 async def serve_command(settings: Settings) -> None:
     """Run the service on the Redis and Postgres that the environment names."""
-    await serve(settings, stop=stop_on_signals(), say=say)
+    stop = stop_on_signals()
+    supervisor = Supervisor.of(take_variables(VARIABLES))
+    await serve(settings, stop=stop.asked, hurry=stop.hurry, say=say, supervisor=supervisor)
 
 
 @click.command("migrate")

@@ -21,6 +21,8 @@ from counter.errors import EmbeddedEngineError
 _TRIES, _TRIES_SECONDS = 5, 60.0
 _PAUSE_SECONDS = 1.0
 _GRACE_SECONDS = 30.0
+DRAIN_SECONDS = 0.5
+"""At a terminal Ctrl-C ends it soon, though a browser keeps its connections open."""
 
 
 async def up(settings: Settings, *, stop: asyncio.Event, say: Callable[[str], None]) -> None:
@@ -46,7 +48,8 @@ async def up(settings: Settings, *, stop: asyncio.Event, say: Callable[[str], No
                 say(f"for other commands, in another terminal:  . {file}")
                 addresses = {"redis_url": SecretStr(valkey.url), "database_url": SecretStr(postgres.url)}
                 spool = {"spool_dir": settings.data_dir / "spool"}
-                ours = settings.model_copy(update={**addresses, **spool, "demo": True})
+                quick = {"drain_seconds": min(settings.drain_seconds, DRAIN_SECONDS)}
+                ours = settings.model_copy(update={**addresses, **spool, **quick, "demo": True})
                 await _serve_on(valkey, postgres, settings=ours, stop=stop, say=say)
             say(f"stopping Valkey and Postgres; the data stay in {settings.data_dir}")
         finally:

@@ -25,7 +25,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "steps": set(),
     "config": {"errors"},
     "database": {"errors"},
-    "listen": {"errors"},
+    "drain": set(),
+    "supervisor": {"errors"},
+    "listen": {"errors", "drain"},
     "http": {"errors", "metrics"},
     # what is kept
     "sites": BELOW,
@@ -39,10 +41,33 @@ MAY_IMPORT: dict[str, set[str]] = {
     # a log goes the way of hits and of the rollup, beside the service
     "imports": BELOW | {"hits", "rollup", "buckets", "aggregates", "sites"},
     # who puts it all together
-    "app": BELOW | {"listen", "hits", "widget", "rollup", "admin", "buckets", "aggregates", "sites"},
+    "app": BELOW
+    | {
+        "listen",
+        "drain",
+        "supervisor",
+        "hits",
+        "widget",
+        "rollup",
+        "admin",
+        "buckets",
+        "aggregates",
+        "sites",
+    },
     "embedded": BELOW | {"app"},
     "commands": BELOW
-    | {"log", "app", "embedded", "imports", "hits", "rollup", "buckets", "aggregates", "sites"},
+    | {
+        "log",
+        "supervisor",
+        "app",
+        "embedded",
+        "imports",
+        "hits",
+        "rollup",
+        "buckets",
+        "aggregates",
+        "sites",
+    },
     "cli": {"commands"},
     "__main__": {"cli", "errors"},
 }

@@ -1,0 +1,74 @@
+"""Draining: a listener that takes no new connection serves those that it has, until they are gone."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+POLL_SECONDS: Final = 0.02
+FINISH_SECONDS: Final = 10.0
+"""How long a request under way may still take after the drain."""
+
+log = structlog.get_logger(__name__)
+
+
+class Drain(NamedTuple):
+    """How long connections without a request are left open after the stop.
+
+    Attributes:
+        seconds: at most; 0 closes them at once.
+        hurry: set, it ends the drain.
+    """
+
+    seconds: float = 0.0
+    hurry: asyncio.Event | None = None
+
+
+AT_ONCE: Final = Drain()
+
+
+class Traffic:
+    """Knows the requests under way and, while draining, has every answer tell its client to go.
+
+    A client that is told by `Connection: close` opens its next connection elsewhere. One that is not told may
+    send a request in the very moment in which we close; it meets a reset, and nobody repeats a POST for it.
+    """
+
+    def __init__(self) -> None:
+        self._under_way = 0
+        self._draining = False
+
+    def middleware(self) -> Middleware:
+        """Return what has to stand around all other middlewares."""
+
+        @web.middleware
+        async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+            self._under_way += 1
+            try:
+                response = await handler(request)
+            finally:
+                self._under_way -= 1
+            if self._draining:
+                response.force_close()
+            return response
+
+        return middleware
+
+    async def drain(self, server: web.Server, drain: Drain) -> None:
+        """Wait until no connection is left or the time is over, then until no request is under way."""
+        self._draining = True
+        if drain.seconds:
+            log.info("draining", connections=len(server.connections), seconds=drain.seconds)
+        hurry = drain.hurry or asyncio.Event()
+        await _until(lambda: hurry.is_set() or not server.connections, drain.seconds)
+        await _until(lambda: self._under_way == 0, FINISH_SECONDS)
+
+
+async def _until(done: Callable[[], bool], seconds: float) -> None:
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + seconds
+    while not done() and clock() < deadline:  # noqa: ASYNC110 - aiohttp tells nobody when a connection ends
+        await asyncio.sleep(POLL_SECONDS)
