@@ -60,10 +60,11 @@ class Traffic:
     async def drain(self, server: web.Server, drain: Drain) -> None:
         """Wait until no connection is left or the time is over, then until no request is under way."""
         self._draining = True
+        hurry = drain.hurry or asyncio.Event()
         if drain.seconds:
             log.info("draining", connections=len(server.connections), seconds=drain.seconds)
-        hurry = drain.hurry or asyncio.Event()
-        await _until(lambda: hurry.is_set() or not server.connections, drain.seconds)
+            await _until(lambda: hurry.is_set() or not server.connections, drain.seconds)
+            log.info("drained", connections=len(server.connections))
         await _until(lambda: self._under_way == 0, FINISH_SECONDS)
 
 

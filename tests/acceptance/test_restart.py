@@ -6,7 +6,7 @@ import socket
 from asyncio.subprocess import PIPE
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +22,7 @@ from tests.acceptance.instance import Launcher, launch, launcher_of, listening_s
 
 LONG = "3600"
 """Drain seconds that no test waits for: what ends sooner ends by something else."""
+FAR_SECONDS = 0.02
 BODY = b'{"site":"portal","path":"/a"}'
 HEAD = (
     f"POST /v1/hits?quiet=1 HTTP/1.1\r\nHost: counter\r\nUser-Agent: {PERSON}\r\n"
@@ -76,24 +77,47 @@ class Connection:
         await self._writer.wait_closed()
 
 
+async def opened(listener: socket.socket | int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if isinstance(listener, int):
+        return await asyncio.open_connection("127.0.0.1", listener)
+    if listener.family == socket.AF_UNIX:
+        return await asyncio.open_unix_connection(listener.getsockname())
+    return await asyncio.open_connection(*listener.getsockname())
+
+
 @asynccontextmanager
 async def connection_to(listener: socket.socket | int) -> AsyncIterator[Connection]:
     """Open a connection to a port, or to where a socket listens."""
-    if isinstance(listener, int):
-        opened = asyncio.open_connection("127.0.0.1", listener)
-    elif listener.family == socket.AF_UNIX:
-        opened = asyncio.open_unix_connection(listener.getsockname())
-    else:
-        opened = asyncio.open_connection(*listener.getsockname())
-    connection = Connection(*await opened)
+    connection = Connection(*await opened(listener))
     try:
         yield connection
     finally:
         await connection.close()
 
 
+async def relay(listener: socket.socket, seconds: float) -> asyncio.Server:
+    """Serve a port from which it takes so long to reach a socket, and as long back, the end of a connection too."""
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                await asyncio.sleep(seconds)
+                writer.write(data)
+        await asyncio.sleep(seconds)
+        writer.close()
+
+    async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await opened(listener)
+        await asyncio.gather(carry(reader, there_writer), carry(there_reader, writer))
+
+    return await asyncio.start_server(join, "127.0.0.1", 0)
+
+
 class Visitors:
-    """Clients that send hits without pause, and complain of everything but a 2xx."""
+    """Clients that send hits without pause, and complain of everything but a 2xx.
+
+    Some are far away: while they hear that their connection has ended, their next hit may be on its way.
+    """
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
@@ -101,18 +125,15 @@ class Visitors:
         self.acknowledged = 0
         self.complaints: Counter[str] = Counter()
 
-    def _session(self, *, force_close: bool) -> ClientSession:
+    def _connector(self, *, force_close: bool) -> TCPConnector | UnixConnector:
         if self._listener.family == socket.AF_UNIX:
-            return ClientSession(
-                connector=UnixConnector(self._listener.getsockname(), force_close=force_close)
-            )
-        return ClientSession(connector=TCPConnector(force_close=force_close))
+            return UnixConnector(self._listener.getsockname(), force_close=force_close)
+        return TCPConnector(force_close=force_close)
 
-    async def _come(self, *, force_close: bool) -> None:
-        port = self._listener.getsockname()[1] if self._listener.family == socket.AF_INET else 80
+    async def _come(self, connector: TCPConnector | UnixConnector, port: int) -> None:
         url = f"http://127.0.0.1:{port}/v1/hits?quiet=1"
         headers = {"User-Agent": PERSON, "Content-Type": "text/plain", "X-Forwarded-For": "192.0.2.1"}
-        async with self._session(force_close=force_close) as session:
+        async with ClientSession(connector=connector) as session:
             while not self._leaving.is_set():
                 try:
                     async with session.post(url, data=BODY, headers=headers) as response:
@@ -133,10 +154,16 @@ class Visitors:
                 await asyncio.sleep(0.01)
 
     @asynccontextmanager
-    async def coming(self, *, kept_alive: int, fresh: int) -> AsyncIterator[None]:
-        async with asyncio.TaskGroup() as tasks:
-            for number in range(kept_alive + fresh):
-                tasks.create_task(self._come(force_close=number >= kept_alive))
+    async def coming(self, *, kept_alive: int, fresh: int, far: int) -> AsyncIterator[None]:
+        """Let clients come: with a connection that they keep, with one for each hit, and from far away."""
+        here = self._listener.getsockname()[1] if self._listener.family == socket.AF_INET else 80
+        async with await relay(self._listener, FAR_SECONDS) as server, asyncio.TaskGroup() as tasks:
+            for _client in range(kept_alive):
+                tasks.create_task(self._come(self._connector(force_close=False), here))
+            for _client in range(fresh):
+                tasks.create_task(self._come(self._connector(force_close=True), here))
+            for _client in range(far):
+                tasks.create_task(self._come(TCPConnector(), server.sockets[0].getsockname()[1]))
             yield
             self._leaving.set()
 
@@ -149,7 +176,7 @@ async def test_instances_follow_each_other_under_load(
     with listening_socket(tmp_path, kind) as listener:
         visitors = Visitors(listener)
         serving = await launcher.start(listener)
-        async with visitors.coming(kept_alive=8, fresh=4):
+        async with visitors.coming(kept_alive=6, fresh=3, far=8):
             for _restart in range(4):
                 await visitors.arrive(200)
                 following = await launcher.start(listener)

@@ -258,6 +258,7 @@ async def test_up_serves_and_stops_everything(tmp_path, monkeypatch):
     run = Up(tmp_path, monkeypatch)
     async with run:
         assert run.served.demo
+        assert run.served.drain_seconds == 0.5  # Ctrl-C is quick, though a browser keeps its connections
         async with redis.from_url(run.served.redis_url.get_secret_value()) as client:
             assert await client.incr("x") == 1
         connection = await asyncpg.connect(run.served.database_url.get_secret_value())
