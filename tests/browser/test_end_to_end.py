@@ -28,6 +28,7 @@ def settings(redis_url, database_url, tmp_path):
         demo=True,
         snapshot_milliseconds=0,
         spool_dir=tmp_path / "spool",
+        drain_seconds=0,  # the browser keeps its connections
     )
 
 
