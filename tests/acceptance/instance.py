@@ -15,6 +15,8 @@ from aiohttp import ClientSession
 
 from counter.config import PREFIX, Settings
 
+PATIENCE_SECONDS = 30
+"""How long anything that a test waits for may take; no test passes by it."""
 LAUNCHER = """
 import fcntl, os, sys
 far = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 100) for fd in sys.argv[1].split(",") if fd]
@@ -80,14 +82,15 @@ class Instance:
 
     async def ended(self) -> int:
         """Wait until it has ended, and return its exit code."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             return await self.process.wait()
 
     async def drains(self) -> None:
         """Ask it to stop, and wait until it says that it is stopping."""
         self.signal()
-        while (await self.readiness())[1] != "stopping":
-            assert self.process.returncode is None
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (await self.readiness())[1] != "stopping":
+                assert self.process.returncode is None
 
     async def readiness(self) -> tuple[int, str]:
         async with ClientSession() as session, session.get(self.admin + "/readyz") as response:

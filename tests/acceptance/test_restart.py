@@ -18,7 +18,7 @@ from counter.database import connected
 from counter.sites.model import SiteSettings
 from counter.sites.store import SiteStore
 from tests.acceptance.conftest import PERSON
-from tests.acceptance.instance import Launcher, launch, launcher_of, listening_socket
+from tests.acceptance.instance import PATIENCE_SECONDS, Launcher, launch, launcher_of, listening_socket
 
 LONG = "3600"
 """Drain seconds that no test waits for: what ends sooner ends by something else."""
@@ -58,8 +58,9 @@ class Connection:
 
     async def answer(self) -> tuple[int, dict[str, str]]:
         """Read an answer without a body: its status and headers."""
-        head = (await self._reader.readuntil(b"\r\n\r\n")).decode()
-        first, *lines = head.strip().split("\r\n")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            head = await self._reader.readuntil(b"\r\n\r\n")
+        first, *lines = head.decode().strip().split("\r\n")
         return int(first.split()[1]), dict(line.lower().split(": ", 1) for line in lines)
 
     async def hit(self) -> tuple[int, str]:
@@ -70,7 +71,8 @@ class Connection:
 
     async def rest(self) -> bytes:
         """Read to the end of the connection; a reset is an error."""
-        return await self._reader.read()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await self._reader.read()
 
     async def close(self) -> None:
         self._writer.close()
@@ -149,7 +151,7 @@ class Visitors:
     async def arrive(self, hits: int) -> None:
         """Wait until so many more hits were acknowledged."""
         goal = self.acknowledged + hits
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while self.acknowledged < goal:
                 await asyncio.sleep(0.01)
 
@@ -353,12 +355,16 @@ async def test_supervisor_is_told(abstract: bool, launcher: Launcher, tmp_path: 
         instance = await launcher.start(
             NOTIFY_SOCKET="@" + name if abstract else name, COUNTER_DRAIN_SECONDS=LONG
         )
-        hear = asyncio.get_running_loop().sock_recv
-        assert await hear(ear, 100) == b"READY=1"
+
+        async def heard() -> bytes:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await asyncio.get_running_loop().sock_recv(ear, 100)
+
+        assert await heard() == b"READY=1"
         async with connection_to(instance.port) as client:
             await client.hit()
             instance.signal()
-            assert await hear(ear, 100) == b"STOPPING=1"
+            assert await heard() == b"STOPPING=1"
             assert await client.hit() == (204, "close")
         assert await instance.ended() == 0
 
