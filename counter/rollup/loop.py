@@ -59,16 +59,24 @@ class RollupLoop:
             task.result()
 
     async def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                async with _lease(self._url, self._silent_seconds) as connection:
-                    if connection:
-                        await self._lead(connection)
-            except AggregatesUnavailableError as error:
-                self._metrics.postgres_errors.labels("rollup").inc()
-                log.warning("rollup waits for Postgres", reason=str(error))
+        done = False
+        while not done:
+            # The last look at the lease is after the stop: who held it before may be gone by now.
+            stopping = self._stop.is_set()
+            done = await self._led_to_the_end() or stopping
             self._metrics.leader.set(0)
             await self._pause()
+
+    async def _led_to_the_end(self) -> bool:
+        try:
+            async with _lease(self._url, self._silent_seconds) as connection:
+                if connection:
+                    await self._lead(connection)
+                return connection is not None
+        except AggregatesUnavailableError as error:
+            self._metrics.postgres_errors.labels("rollup").inc()
+            log.warning("rollup waits for Postgres", reason=str(error))
+            return False
 
     async def _lead(self, connection: Connection) -> None:
         self._metrics.leader.set(1)
