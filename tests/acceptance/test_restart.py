@@ -345,7 +345,9 @@ async def test_both_listeners_may_be_handed_over(launcher: Launcher, tmp_path: P
         assert await ordered.ended() == 0
         named = await launcher.start(one, two, LISTEN_FDNAMES="admin:public")
         assert [named.admin, named.public] == urls
-        assert await named.readiness() == (200, "ready")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await named.readiness() != (200, "ready"):
+                assert named.process.returncode is None
 
 
 async def test_one_listener_may_have_several_sockets(launcher: Launcher, tmp_path: Path) -> None:
