@@ -11,7 +11,7 @@ from counter.errors import CounterError
 def main() -> None:
     """Run a command; what went wrong on purpose is said in one line."""
     try:
-        counter(standalone_mode=False)
+        sys.exit(counter(standalone_mode=False))
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -11,6 +12,7 @@ from counter.admin.handlers import AdminHandlers
 from counter.admin.health import Readiness
 from counter.admin.online import OnlineGauge
 from counter.aggregates.store import AggregateStore
+from counter.buckets.audit import BucketAudit
 from counter.buckets.connection import open_servers
 from counter.buckets.delivery import FindCounted, SiteDay
 from counter.buckets.keys import LaneKeys
@@ -50,6 +52,14 @@ class Service:
     admin: web.Application
 
 
+class Buckets(NamedTuple):
+    """All that is kept in Redis."""
+
+    store: BucketStore
+    salts: Salts
+    audit: BucketAudit
+
+
 @asynccontextmanager
 async def build(
     settings: Settings,
@@ -64,7 +74,7 @@ async def build(
     database_url = settings.database_url.get_secret_value()
     async with AsyncExitStack() as rooms:
         pool = await rooms.enter_async_context(open_pool(database_url))
-        store, salts = await rooms.enter_async_context(open_buckets(settings, clock))
+        store, salts, _audit = await rooms.enter_async_context(open_buckets(settings, clock))
         await rooms.enter_async_context(followed(sites, pool, database_url, settings.sites_seconds))
 
         rollup = Rollup(store, sites.known, passing)
@@ -145,7 +155,7 @@ async def serve(
 
 
 @asynccontextmanager
-async def open_buckets(settings: Settings, clock: Clock) -> AsyncGenerator[tuple[BucketStore, Salts]]:
+async def open_buckets(settings: Settings, clock: Clock) -> AsyncGenerator[Buckets]:
     """Yield what is kept in Redis."""
     timeout_seconds = settings.redis_timeout_seconds
     async with open_servers(
@@ -158,7 +168,7 @@ async def open_buckets(settings: Settings, clock: Clock) -> AsyncGenerator[tuple
             replicas=settings.redis_replicas,
             wait_ms=int(timeout_seconds * 500),  # so the answer comes before the connection's own limit
         )
-        yield store, Salts(servers, clock)
+        yield Buckets(store, Salts(servers, clock), BucketAudit(servers, store.lanes))
 
 
 def _lanes(  # noqa: PLR0917 - all that lanes are made of

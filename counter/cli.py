@@ -3,6 +3,7 @@
 import click
 
 from counter import __version__
+from counter.commands.checks import check_command
 from counter.commands.imports import import_group
 from counter.commands.service import (
     config_command,
@@ -28,6 +29,7 @@ for _command in (
     site_group,
     adjust_command,
     import_group,
+    check_command,
     config_command,
 ):
     counter.add_command(_command)

@@ -97,6 +97,12 @@ async def migrate(url: str) -> list[str]:
         return await _migrate(connection)
 
 
+def migration_versions() -> list[str]:
+    """Return the versions of the migrations that this program has, in their order."""
+    names = (file.name for file in sql_folder().joinpath("migrations").iterdir())
+    return sorted(name.partition("_")[0] for name in names if name.endswith(".sql"))
+
+
 @lru_cache
 def read_query(name: str) -> str:
     """Return the text of `sql/queries/NAME.sql`."""

@@ -23,14 +23,14 @@ from counter.sites.store import SiteStore
 say: Final = partial(click.echo, color=False)
 
 
-def runs(command: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Let a command be a coroutine, whose first argument is the configuration."""
+def runs(command: Callable[..., Coroutine[Any, Any, int | None]]) -> Callable[..., int | None]:
+    """Let a command be a coroutine, whose first argument is the configuration; it may return an exit code."""
 
     @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
+    def run(*args: Any, **kwargs: Any) -> int | None:
         settings = Settings.load()
         set_up_logs(settings.log_level)
-        uvloop.run(command(settings, *args, **kwargs))
+        return uvloop.run(command(settings, *args, **kwargs))
 
     return run
 
@@ -75,6 +75,6 @@ class Counts(NamedTuple):
 async def counts(settings: Settings) -> AsyncGenerator[Counts]:
     """Yield what a command needs that looks into both Redis and Postgres."""
     sites = SiteRegistry()
-    async with database(settings) as connection, open_buckets(settings, system_clock) as (buckets, _salts):
+    async with database(settings) as connection, open_buckets(settings, system_clock) as buckets:
         sites.replace(await SiteStore(connection).list_all())
-        yield Counts(connection, buckets, Rollup(buckets, sites.known), sites)
+        yield Counts(connection, buckets.store, Rollup(buckets.store, sites.known), sites)

@@ -40,6 +40,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "admin": BELOW | {"buckets", "aggregates", "sites"},
     # a log goes the way of hits and of the rollup, beside the service
     "imports": BELOW | {"hits", "rollup", "buckets", "aggregates", "sites"},
+    # compares what both stores hold with what is shown, and knows what a rollup leaves open
+    "checks": BELOW | {"widget", "rollup", "buckets", "aggregates", "sites"},
     # who puts it all together
     "app": BELOW
     | {
@@ -62,6 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "app",
         "embedded",
         "imports",
+        "checks",
         "hits",
         "rollup",
         "buckets",
@@ -85,6 +88,10 @@ MUST_BE_PURE = {
     "counter.buckets.base",
     "counter.buckets.batch",
     "counter.buckets.keys",
+    "counter.checks.counts",
+    "counter.checks.findings",
+    "counter.checks.keyspace",
+    "counter.checks.rules",
     "counter.hits.admission",
     "counter.hits.beacon",
     "counter.hits.bots",
@@ -147,7 +154,7 @@ def test_table_of_imports():
     assert all(not MAY_IMPORT[room] & STAGES for room in STAGES | STORES)
     assert all(not MAY_IMPORT[room] & STORES for room in STORES)
     knows_both = {room for room, allowed in MAY_IMPORT.items() if allowed >= STORES}
-    assert knows_both == {"rollup", "widget", "admin", "imports", "app", "commands"}
+    assert knows_both == {"rollup", "widget", "admin", "imports", "checks", "app", "commands"}
 
 
 @pytest.mark.parametrize("name", sorted(PURE))

@@ -1,0 +1,2 @@
+-- Returns the migrations that were applied.
+select version from schema_migrations
