@@ -31,6 +31,8 @@ REFUSED: Final = (
     exceptions.NoPermissionError,
 )
 REFUSED_WORDS: Final = ("MISCONF", "NOREPLICAS", "BUSY")
+CLOSED_WORDS: Final = "handler is closed"
+"""What uvloop says, as a RuntimeError, of a connection that was closed while it was being set up."""
 
 
 class Servers:
@@ -55,6 +57,11 @@ class Servers:
         except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
             await self._look_again(client)
             raise BucketsUnavailableError(f"Redis does not answer: {type(error).__name__}") from error
+        except RuntimeError as error:
+            if CLOSED_WORDS not in str(error):
+                raise
+            await self._look_again(client)
+            raise BucketsUnavailableError("Redis does not answer: it has closed the connection") from error
         except ELSEWHERE as error:
             await self._look_again(client)
             raise BucketsUnavailableError(f"Redis has moved: {type(error).__name__}") from error
