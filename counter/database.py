@@ -15,6 +15,8 @@ from counter.errors import AggregatesUnavailableError
 CONNECT_SECONDS: Final = 5
 COMMAND_SECONDS: Final = 60
 POOL_CONNECTIONS: Final = 8
+FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What the driver raises; the last when a connection breaks in the middle of a reply."""
 MIGRATION_LOCK: Final = 0x636F756E746572  # "counter"
 
 if TYPE_CHECKING:  # the driver's classes are generic for the type checker alone
@@ -83,7 +85,7 @@ def translated() -> Generator[None]:
     """Turn the driver's errors into the counter's own."""
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (*FAILURES, OSError, TimeoutError) as error:
         raise AggregatesUnavailableError(f"Postgres: {type(error).__name__}: {error}") from error
 
 
