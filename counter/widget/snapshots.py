@@ -33,7 +33,11 @@ class _Flight:
 
 
 class Snapshots:
-    """Hands out snapshots; a failure never makes a number, it only makes the last one stale."""
+    """Hands out snapshots; a failure never makes a number, it only makes the last one stale.
+
+    A site is read by one call at a time: of two at once, the one that began later may bring the older
+    numbers, and a total would fall.
+    """
 
     def __init__(
         self,
@@ -62,26 +66,21 @@ class Snapshots:
         Raises:
             NumbersUnavailableError: they cannot be read, and never could since this process began.
         """
-        kept = self._kept.get(site.key)
-        if kept and kept.read_at > max(including, _now() - self._fresh_seconds):
-            self._metrics.snapshots.labels("memory").inc()
-            return kept.snapshot
-        flight = self._flights.get(site.key)
-        if flight is None or flight.began_at < including:
-            flight = self._begin(site)
-        return await asyncio.shield(flight.task)
+        while True:
+            kept = self._kept.get(site.key)
+            if kept and kept.read_at > max(including, _now() - self._fresh_seconds):
+                self._metrics.snapshots.labels("memory").inc()
+                return kept.snapshot
+            flight = self._flights.get(site.key) or self._begin(site)
+            snapshot = await asyncio.shield(flight.task)
+            if flight.began_at >= including:
+                return snapshot
 
     def _begin(self, site: Site) -> _Flight:
         flight = _Flight(asyncio.create_task(self._read(site)), _now())
         self._flights[site.key] = flight
-        flight.task.add_done_callback(lambda _task: self._land(site.key, flight))
+        flight.task.add_done_callback(_look_at)
         return flight
-
-    def _land(self, key: str, flight: _Flight) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
-        if not flight.task.cancelled():
-            flight.task.exception()  # those who waited may be gone
 
     async def _read(self, site: Site) -> Snapshot:
         began_at = _now()
@@ -90,9 +89,9 @@ class Snapshots:
             self._metrics.snapshots.labels("redis").inc()
         except CounterError as error:
             snapshot = self._last_good(site, error)
-        kept = self._kept.get(site.key)
-        if kept is None or kept.read_at < began_at:
-            self._kept[site.key] = _Kept(snapshot, began_at)
+        finally:
+            del self._flights[site.key]
+        self._kept[site.key] = _Kept(snapshot, began_at)
         return snapshot
 
     async def _read_live(self, site: Site) -> Snapshot:
@@ -113,6 +112,11 @@ class Snapshots:
             log.warning("numbers are stale", site=site.key, reason=str(error))
         self._metrics.snapshots.labels("stale").inc()
         return msgspec.structs.replace(kept.snapshot, stale=True)
+
+
+def _look_at(task: "asyncio.Task[Snapshot]") -> None:
+    if not task.cancelled():
+        task.exception()  # those who waited may be gone
 
 
 def _now() -> float:
