@@ -117,8 +117,13 @@ class SegmentFile:
         self._note(end, "")
 
     def sending(self, generation: str) -> None:
-        """Note that the record at `replayed` is about to be sent, in which generation."""
+        """Note that the record at `replayed` is about to be sent, in which generation; the disk has the note.
+
+        Without it a host that loses power would send the record again as one that was never sent, and if
+        Redis has lost its token by then, it would count twice.
+        """
         self._note(self.replayed, generation)
+        os.fsync(self._descriptor)
 
     def _note(self, replayed: int, sent_in: str) -> None:
         _write(self._descriptor, PROGRESS.pack(replayed, sent_in.encode()), PROGRESS_AT)
