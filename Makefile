@@ -1,5 +1,5 @@
 # Everything lives in this folder: programs in .venv, data in var. `make help` lists what there is.
-.PHONY: help run test check lock clean
+.PHONY: help run test chaos check lock clean
 .DEFAULT_GOAL := help
 
 PY := .venv/bin/python
@@ -16,6 +16,10 @@ run: ## Serve http://127.0.0.1:8080/ with embedded Valkey and Postgres; Ctrl-C s
 
 test: check ## Run every check and every test on the real engines and a real browser
 	@sh deploy/bootstrap.sh test && exec $(PY) -m pytest
+
+chaos: ## Break everything, again and again: FAULTS=1000 writes docs/reliability.md, SEED=42, KINDS=…, MUTATE=1
+	@sh deploy/bootstrap.sh check && exec $(PY) -m tests.chaos $(if $(MUTATE),--mutate,--seed $(or $(SEED),1) \
+		$(if $(FAULTS),--faults $(FAULTS),--rounds $(or $(ROUNDS),10)) --kinds "$(KINDS)")
 
 check: ## Check format, lint and types
 	@sh deploy/bootstrap.sh check
