@@ -40,7 +40,10 @@ from counter.steps import Passing, go_on
 from counter.supervisor import NOBODY, Supervisor
 from counter.widget.files import demo_routes, file_routes
 from counter.widget.handlers import WidgetHandlers
+from counter.widget.history import History
+from counter.widget.history_handlers import HistoryHandlers
 from counter.widget.pages import PageViews
+from counter.widget.past import Past
 from counter.widget.snapshots import Snapshots
 
 
@@ -93,13 +96,18 @@ async def build(
         widget = WidgetHandlers(sites, snapshots, PageViews(store, pool, refresh_base))
         senders = Senders(settings.trusted_proxies, settings.forwarding_header, metrics.http)
         gate = Gate(salts, clock, Limits(_rates(settings), asyncio.get_running_loop().time), senders.find)
+        history = History(Past(store, pool), snapshots, fresh_seconds=settings.snapshot_milliseconds / 100)
+        statistics = HistoryHandlers(sites, history)
         hits = HitHandlers(sites, gate, recorder, widget.answer_hit, metrics.http)
         online = OnlineGauge(store, sites, clock, metrics.http, settings.online_series)
         readiness = Readiness(store, pool, sites, salts, settings.spool_dir if settings.spool_mb else None)
         admin = AdminHandlers(metrics.registry, readiness, online, stop or asyncio.Event())
         demo = demo_routes() if settings.demo else []
         yield Service(
-            public=_application(metrics, [*hits.routes(), *widget.routes(), *file_routes(), *demo]),
+            public=_application(
+                metrics,
+                [*hits.routes(), *widget.routes(), *statistics.routes(), *file_routes(), *demo],
+            ),
             admin=_application(metrics, admin.routes()),
         )
 

@@ -37,10 +37,24 @@ def json_response(body: bytes, headers: dict[str, str] | None = None, status: in
 
 def cacheable_json(request: web.Request, body: bytes, etag: str, cache_control: str) -> web.Response:
     """Answer with JSON, or with 304 if the client has these numbers already."""
-    headers = {"ETag": etag, "Cache-Control": cache_control}
-    if etag in [tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")]:
-        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=ANY_ORIGIN | headers)
-    return json_response(body, headers)
+    headers = ANY_ORIGIN | {"Cache-Control": cache_control}
+    return cacheable(request, body, etag, "application/json", headers)
+
+
+def cacheable(  # noqa: PLR0917 - what a client sees of an answer, in this order
+    request: web.Request,
+    body: bytes,
+    etag: str,
+    content_type: str,
+    headers: dict[str, str],
+    status: int = 200,
+) -> web.Response:
+    """Answer with a text of some type, or with 304 if the client has it already."""
+    sent = SAFE | headers | {"ETag": etag}
+    known = [tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")]
+    if status == HTTPStatus.OK and etag in known:
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=sent)
+    return web.Response(body=body, status=status, content_type=content_type, charset="utf-8", headers=sent)
 
 
 def no_content(status: int = HTTPStatus.NO_CONTENT, headers: dict[str, str] | None = None) -> web.Response:

@@ -80,7 +80,7 @@ def widget_answer(snapshot: Snapshot, site: Site, metric: Metric) -> Answer:
     """Return the widget's JSON."""
     shown = numbers(snapshot, site, metric)._asdict()
     about = meta(snapshot, site, metric)
-    return Answer(msgspec.json.encode(shown | {"meta": about}), _tag(shown, about))
+    return Answer(msgspec.json.encode(shown | {"meta": about}), tag(shown, about))
 
 
 def hit_answer(snapshot: Snapshot, site: Site, page: str, views: int | None) -> bytes:
@@ -95,7 +95,7 @@ def hit_answer(snapshot: Snapshot, site: Site, page: str, views: int | None) -> 
 def pages_answer(pages: list[tuple[str, int | None]]) -> Answer:
     """Return the JSON with the views of pages, in the order in which they were asked for; null if unknown."""
     body = msgspec.json.encode({"pages": [{"path": path, "views": views} for path, views in pages]})
-    return Answer(body, _tag(body))
+    return Answer(body, tag(body))
 
 
 def _of(counts: Counts, metric: Metric) -> int:
@@ -103,8 +103,8 @@ def _of(counts: Counts, metric: Metric) -> int:
     return value
 
 
-def _tag(*parts: object) -> str:
-    """Tag what the parts say, but for the moment they say it."""
+def tag(*parts: object) -> str:
+    """Return the entity tag of what some parts say, but for the moment (`as_of`) at which they say it."""
     said = [
         {k: v for k, v in part.items() if k != "as_of"} if isinstance(part, dict) else part for part in parts
     ]

@@ -75,3 +75,14 @@ async def test_answers_have_the_form_of_the_contract(service: Running, contract:
     problem = await (await service.get("/v1/sites/nobody/widget")).json()
     _check(schemas["Problem"], problem, contract)
     assert re.fullmatch(r"urn:counter:problem:[a-z-]+", problem["type"])
+
+
+async def test_statistics_have_the_form_of_the_contract(service: Running, contract: dict[str, Any]) -> None:
+    """Histories of each unit, and the top pages, are what the contract says they are."""
+    await service.add_site("open", public_stats=True)
+    await service.hit(site="open")
+    schemas = contract["components"]["schemas"]
+    for unit in ("hour", "day", "week", "month"):
+        found = await (await service.get(f"/v1/sites/open/history?unit={unit}")).json()
+        _check(schemas["History"], found, contract)
+    _check(schemas["Top"], await (await service.get("/v1/sites/open/top")).json(), contract)

@@ -100,7 +100,11 @@ MUST_BE_PURE = {
     "counter.sites.calendar",
     "counter.sites.model",
     "counter.sites.paths",
+    "counter.widget.answers",
+    "counter.widget.periods",
     "counter.widget.render",
+    "counter.widget.series",
+    "counter.widget.sheet",
     "counter.widget.snapshot",
 }
 

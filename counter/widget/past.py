@@ -1,0 +1,91 @@
+"""What the statistics ask of Postgres, and the open buckets that are newer than its rows."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from counter.buckets.base import Counts
+from counter.buckets.store import BucketStore
+from counter.buckets.stored import StoredBucket
+from counter.database import Pool, acquired, read_query
+from counter.sites.model import Site
+from counter.widget.periods import Period
+from counter.widget.series import Days, Hours, TopPages
+
+
+class Past:
+    """The history of sites.
+
+    A row in Postgres may be some seconds behind the open bucket that it belongs to. So the open buckets are
+    read first, the rows are summed up without theirs, and both are added: exact, whatever is rolled up
+    meanwhile.
+    """
+
+    def __init__(self, store: BucketStore, pool: Pool) -> None:
+        self._store = store
+        self._pool = pool
+
+    async def days(self, site: Site, period: Period) -> tuple[Days, date | None]:
+        """Return each day that has any figure as Postgres has it, and the first day that has one at all.
+
+        Raises:
+            AggregatesUnavailableError: Postgres does not answer.
+        """
+        async with acquired(self._pool) as connection:
+            rows = await connection.fetch(read_query("widget.days"), site.id, *period)
+            first = await connection.fetchval(read_query("widget.first_day"), site.id)
+        return {row["day"]: Counts(*tuple(row)[1:]) for row in rows}, first
+
+    async def hours(self, site: Site, period: Period) -> Hours:
+        """Return the views and visits of each hour that has any.
+
+        Raises:
+            AggregatesUnavailableError, BucketsUnavailableError, BucketsCorruptError: a store cannot be read.
+        """
+        opened = await self._open_buckets(site)
+        async with acquired(self._pool) as connection:
+            rows = await connection.fetch(
+                read_query("widget.hours"), site.id, *period, *self._columns(site, opened)
+            )
+        found = {(row["day"], row["hour"]): (row["views"], row["visits"]) for row in rows}
+        for bucket in opened:
+            for hour, gained in enumerate(zip(bucket.hour_views, bucket.hour_visits, strict=True)):
+                views, visits = found.get((bucket.name.day, hour), (0, 0))
+                found[bucket.name.day, hour] = (views + gained[0], visits + gained[1])
+        return found
+
+    async def top_pages(self, site: Site, period: Period, number: int) -> TopPages:
+        """Return the pages that were viewed most.
+
+        Raises:
+            AggregatesUnavailableError, BucketsUnavailableError, BucketsCorruptError: a store cannot be read.
+        """
+        newer = [
+            (path, bucket, views)
+            for bucket in await self._open_buckets(site)
+            for path, views in bucket.pages.items()
+        ]
+        async with acquired(self._pool) as connection:
+            rows = await connection.fetch(
+                read_query("widget.top_pages"),
+                site.id,
+                *period,
+                number,
+                [path for path, _bucket, _views in newer],
+                *self._columns(site, [bucket for _path, bucket, _views in newer]),
+                [views for _path, _bucket, views in newer],
+            )
+        return [(row["path"], row["views"]) for row in rows]
+
+    async def _open_buckets(self, site: Site) -> list[StoredBucket]:
+        lane = self._store.lane_of(site.key)
+        (index,) = await self._store.read_indexes(lane, [site.key])
+        return await self._store.read_buckets(lane, index.names)
+
+    def _columns(self, site: Site, buckets: Sequence[StoredBucket]) -> list[list[object]]:
+        lane = self._store.lane_of(site.key).lane
+        return [
+            [bucket.name.day for bucket in buckets],
+            [lane] * len(buckets),
+            [bucket.name.generation for bucket in buckets],
+            [bucket.part for bucket in buckets],
+        ]
