@@ -38,10 +38,13 @@ from counter.sites.demo import ensure_demo_site
 from counter.sites.registry import SiteRegistry, followed
 from counter.steps import Passing, go_on
 from counter.supervisor import NOBODY, Supervisor
+from counter.widget.assets import Assets
+from counter.widget.embed_handlers import EmbedHandlers
 from counter.widget.files import demo_routes, file_routes
 from counter.widget.handlers import WidgetHandlers
 from counter.widget.history import History
 from counter.widget.history_handlers import HistoryHandlers
+from counter.widget.languages import load_languages
 from counter.widget.pages import PageViews
 from counter.widget.past import Past
 from counter.widget.snapshots import Snapshots
@@ -93,11 +96,14 @@ async def build(
         snapshots = Snapshots(
             store, refresh_base, clock, metrics.http, fresh_seconds=settings.snapshot_milliseconds / 1000
         )
-        widget = WidgetHandlers(sites, snapshots, PageViews(store, pool, refresh_base))
-        senders = Senders(settings.trusted_proxies, settings.forwarding_header, metrics.http)
-        gate = Gate(salts, clock, Limits(_rates(settings), asyncio.get_running_loop().time), senders.find)
+        page_views = PageViews(store, pool, refresh_base)
+        widget = WidgetHandlers(sites, snapshots, page_views)
         history = History(Past(store, pool), snapshots, fresh_seconds=settings.snapshot_milliseconds / 100)
         statistics = HistoryHandlers(sites, history)
+        assets, languages = Assets(), load_languages()
+        embeds = EmbedHandlers(sites, snapshots, page_views, languages, assets.from_page)
+        senders = Senders(settings.trusted_proxies, settings.forwarding_header, metrics.http)
+        gate = Gate(salts, clock, Limits(_rates(settings), asyncio.get_running_loop().time), senders.find)
         hits = HitHandlers(sites, gate, recorder, widget.answer_hit, metrics.http)
         online = OnlineGauge(store, sites, clock, metrics.http, settings.online_series)
         readiness = Readiness(store, pool, sites, salts, settings.spool_dir if settings.spool_mb else None)
@@ -106,7 +112,15 @@ async def build(
         yield Service(
             public=_application(
                 metrics,
-                [*hits.routes(), *widget.routes(), *statistics.routes(), *file_routes(), *demo],
+                [
+                    *hits.routes(),
+                    *widget.routes(),
+                    *embeds.routes(),
+                    *statistics.routes(),
+                    *assets.routes(),
+                    *file_routes(),
+                    *demo,
+                ],
             ),
             admin=_application(metrics, admin.routes()),
         )

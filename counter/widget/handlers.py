@@ -6,9 +6,10 @@ from aiohttp import web
 
 from counter.errors import InvalidInputError, NumbersUnavailableError
 from counter.http import cacheable_json, preflight
-from counter.sites.model import METRICS, Metric, Site
+from counter.sites.model import Site
 from counter.sites.paths import normalise
 from counter.sites.registry import SiteRegistry
+from counter.widget.block import parse_metric
 from counter.widget.pages import PageViews
 from counter.widget.render import hit_answer, pages_answer, widget_answer
 from counter.widget.snapshots import Snapshots
@@ -38,7 +39,7 @@ class WidgetHandlers:
     async def get_widget(self, request: web.Request) -> web.Response:
         """Answer with online, today, yesterday, week, month and total, and what they mean."""
         site = self._sites.find(request.match_info["site"])
-        metric = _metric(request, site)
+        metric = parse_metric(request.query, site.settings.metric)
         snapshot = await self._snapshots.of(site)
         answer = widget_answer(snapshot, site, metric)
         return cacheable_json(request, answer.body, answer.etag, STALE if snapshot.stale else FRESH)
@@ -62,11 +63,3 @@ class WidgetHandlers:
             return None
         (views,) = await self._pages.of(site, [page])
         return hit_answer(snapshot, site, page, views)
-
-
-def _metric(request: web.Request, site: Site) -> Metric:
-    asked = request.query.get("metric", site.settings.metric)
-    for metric in METRICS:
-        if metric == asked:
-            return metric
-    raise InvalidInputError(f"the metric is one of {', '.join(METRICS)}")
