@@ -45,9 +45,11 @@ from counter.widget.handlers import WidgetHandlers
 from counter.widget.history import History
 from counter.widget.history_handlers import HistoryHandlers
 from counter.widget.languages import load_languages
+from counter.widget.overview import Overviews
 from counter.widget.pages import PageViews
 from counter.widget.past import Past
 from counter.widget.snapshots import Snapshots
+from counter.widget.stats_handlers import StatsHandlers
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ async def build(
         history = History(Past(store, pool), snapshots, fresh_seconds=settings.snapshot_milliseconds / 100)
         statistics = HistoryHandlers(sites, history)
         assets, languages = Assets(), load_languages()
+        stats = StatsHandlers(sites, Overviews(snapshots, history), languages, assets.from_page)
         embeds = EmbedHandlers(sites, snapshots, page_views, languages, assets.from_page)
         senders = Senders(settings.trusted_proxies, settings.forwarding_header, metrics.http)
         gate = Gate(salts, clock, Limits(_rates(settings), asyncio.get_running_loop().time), senders.find)
@@ -117,6 +120,7 @@ async def build(
                     *widget.routes(),
                     *embeds.routes(),
                     *statistics.routes(),
+                    *stats.routes(),
                     *assets.routes(),
                     *file_routes(),
                     *demo,

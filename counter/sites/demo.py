@@ -19,4 +19,6 @@ async def ensure_demo_site(database_url: str) -> None:
     """
     async with connected(database_url) as connection:
         with suppress(SiteError):
-            await SiteStore(connection).add(DEMO_KEY, SiteSettings(name="Cổng thông tin mẫu"))
+            await SiteStore(connection).add(
+                DEMO_KEY, SiteSettings(name="Cổng thông tin mẫu", public_stats=True)
+            )

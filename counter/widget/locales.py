@@ -77,7 +77,7 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         year_offset: what the calendar in use adds to the year.
         months: short, alone; `months_in_dates` short and `months_long` long, beside a day.
         weekdays: from Monday.
-        day, full_date, time: patterns.
+        day, month_of_year, full_date, time: patterns.
     """
 
     code: str
@@ -93,6 +93,7 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     months_long: tuple[str, ...]
     weekdays: tuple[str, ...]
     day: str
+    month_of_year: str
     full_date: str
     time: str
     words: Words
@@ -121,6 +122,10 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def short_month(self, day: date) -> str:
         """Spell a month without its year."""
         return self.months[day.month - 1]
+
+    def month_and_year(self, day: date) -> str:
+        """Spell a month with its year."""
+        return self.month_of_year.format(month=self.months_in_dates[day.month - 1], year=self.year(day))
 
     def year(self, day: date) -> str:
         """Spell a year."""

@@ -14,8 +14,11 @@ UNITS: Final[tuple[Unit, ...]] = get_args(Unit)
 MOST_DAYS: Final[Mapping[Unit, int]] = {"hour": 31, "day": 3660, "week": 3660, "month": 3660}
 """The longest stretch that may be asked for at once."""
 
-RECENT: Final[Mapping[Unit, int]] = {"hour": 1, "day": 30, "week": 12, "month": 12}
-"""How many days (for hours and days), weeks or months are shown when nobody asks for others."""
+RECENT: Final[Mapping[Unit, int]] = {"hour": 1, "day": 28, "week": 12, "month": 12}
+"""How many days (for hours and days), weeks or months are shown when nobody asks for others.
+
+Four weeks of days, so that each weekday stands beside the same one of the period before.
+"""
 
 _QUARTER_MS: Final = HOUR_MS // 4
 _FIRST_DAY: Final = date(1970, 1, 1)

@@ -2,6 +2,8 @@
 
 from datetime import date
 
+from redis.asyncio import Redis
+
 from counter.aggregates.store import AggregateStore, Row, RowKey
 from counter.config import Settings
 from counter.database import connected
@@ -29,6 +31,8 @@ def row(
 
 
 async def write(settings: Settings, rows: list[Row]) -> None:
-    """Write rows as the rollup does."""
+    """Write rows as the rollup does; the bases are made anew when they are next asked for."""
     async with connected(settings.database_url.get_secret_value()) as connection:
         await AggregateStore(connection).write(rows)
+    async with Redis.from_url(settings.redis_url.get_secret_value()) as client:
+        await client.delete(*await client.keys("*:base"), "nothing")

@@ -103,6 +103,7 @@ MUST_BE_PURE = {
     "counter.widget.answers",
     "counter.widget.badge",
     "counter.widget.block",
+    "counter.widget.chart",
     "counter.widget.embed",
     "counter.widget.locales",
     "counter.widget.markup",
@@ -110,6 +111,9 @@ MUST_BE_PURE = {
     "counter.widget.render",
     "counter.widget.series",
     "counter.widget.sheet",
+    "counter.widget.stats",
+    "counter.widget.stats_past",
+    "counter.widget.story",
     "counter.widget.snapshot",
 }
 

@@ -1,0 +1,65 @@
+"""The address of the statistics page."""
+
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from counter.http import NO_STORE, RETRY_SECONDS, cacheable
+from counter.sites.registry import SiteRegistry
+from counter.widget.block import parse_metric
+from counter.widget.embed import AddressOf
+from counter.widget.locales import Languages
+from counter.widget.overview import Overviews
+from counter.widget.periods import parse_asked
+from counter.widget.render import tag
+from counter.widget.stats import stats_page
+from counter.widget.stats_past import View
+
+FRESH: Final = "public, max-age=10, stale-while-revalidate=60"
+STALE: Final = "no-cache"
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "Vary": "Accept-Language",
+    "X-Frame-Options": "DENY",
+}
+
+
+class StatsHandlers:
+    """Look up, render, answer; a site whose statistics are not public is like an unknown one."""
+
+    def __init__(
+        self, sites: SiteRegistry, overviews: Overviews, languages: Languages, asset: AddressOf
+    ) -> None:
+        self._sites = sites
+        self._overviews = overviews
+        self._languages = languages
+        self._asset = asset
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the address of the page."""
+        return [web.get("/sites/{site}", self.get_page)]
+
+    async def get_page(self, request: web.Request) -> web.Response:
+        """Answer with the page; where not even the numbers can be read, with dashes and 503."""
+        site = self._sites.find_public(request.match_info["site"])
+        view = View(
+            unit=parse_asked(request.query.get("unit", "day"), None, None).unit,
+            metric=parse_metric(request.query, site.settings.metric),
+            language=self._languages.pick(
+                request.query.get("lang"), request.headers.get("Accept-Language", "")
+            ),
+        )
+        overview = await self._overviews.of(site, view.unit)
+        body = stats_page(site, overview, view, self._languages, self._asset)
+        if overview.snapshot is None:
+            headers = HEADERS | NO_STORE | {"Retry-After": str(RETRY_SECONDS)}
+            return cacheable(request, body, tag(body), "text/html", headers, HTTPStatus.SERVICE_UNAVAILABLE)
+        headers = HEADERS | {"Cache-Control": STALE if overview.stale else FRESH}
+        return cacheable(request, body, tag(body), "text/html", headers)
