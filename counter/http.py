@@ -19,6 +19,7 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 SAFE: Final = {"X-Content-Type-Options": "nosniff"}
 PREFLIGHT_SECONDS: Final = 86_400
 RETRY_SECONDS: Final = 5
+COMPRESSED_BYTES: Final = 4096
 _BODY_TYPES: Final = frozenset({"text/plain", "application/json", "application/octet-stream"})
 
 log = structlog.get_logger(__name__)
@@ -51,10 +52,15 @@ def cacheable(  # noqa: PLR0917 - what a client sees of an answer, in this order
 ) -> web.Response:
     """Answer with a text of some type, or with 304 if the client has it already."""
     sent = SAFE | headers | {"ETag": etag}
+    if len(body) >= COMPRESSED_BYTES:
+        sent["Vary"] = ", ".join(filter(None, (headers.get("Vary"), "Accept-Encoding")))
     known = [tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")]
     if status == HTTPStatus.OK and etag in known:
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=sent)
-    return web.Response(body=body, status=status, content_type=content_type, charset="utf-8", headers=sent)
+    answer = web.Response(body=body, status=status, content_type=content_type, charset="utf-8", headers=sent)
+    if len(body) >= COMPRESSED_BYTES:
+        answer.enable_compression()  # if the client takes it
+    return answer
 
 
 def no_content(status: int = HTTPStatus.NO_CONTENT, headers: dict[str, str] | None = None) -> web.Response:

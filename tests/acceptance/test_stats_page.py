@@ -124,7 +124,8 @@ async def test_page_is_strict(service: Running, site: Site) -> None:
     assert response.headers["X-Frame-Options"] == "DENY"
     assert response.headers["Referrer-Policy"] == "same-origin"
     assert response.headers["Cross-Origin-Resource-Policy"] == "same-origin"
-    assert response.headers["Vary"] == "Accept-Language"
+    assert response.headers["Vary"] == "Accept-Language, Accept-Encoding"
+    assert response.headers["Content-Encoding"] in {"gzip", "deflate"}
     assert response.headers["Cache-Control"] == "public, max-age=10, stale-while-revalidate=60"
     assert "Access-Control-Allow-Origin" not in response.headers
     reading = Reading(await response.text())
