@@ -34,7 +34,7 @@ from counter.listen import listening
 from counter.metrics import Metrics
 from counter.rollup.loop import RollupLoop
 from counter.rollup.rollup import Rollup
-from counter.sites.demo import ensure_demo_site
+from counter.sites.demo import DEMO_KEY, ensure_demo_site
 from counter.sites.registry import SiteRegistry, followed
 from counter.steps import Passing, go_on
 from counter.supervisor import NOBODY, Supervisor
@@ -100,11 +100,7 @@ async def build(
         )
         page_views = PageViews(store, pool, refresh_base)
         widget = WidgetHandlers(sites, snapshots, page_views)
-        history = History(Past(store, pool), snapshots, fresh_seconds=settings.snapshot_milliseconds / 100)
-        statistics = HistoryHandlers(sites, history)
-        assets, languages = Assets(), load_languages()
-        stats = StatsHandlers(sites, Overviews(snapshots, history), languages, assets.from_page)
-        embeds = EmbedHandlers(sites, snapshots, page_views, languages, assets.from_page)
+        past = Past(store, pool)
         senders = Senders(settings.trusted_proxies, settings.forwarding_header, metrics.http)
         gate = Gate(salts, clock, Limits(_rates(settings), asyncio.get_running_loop().time), senders.find)
         hits = HitHandlers(sites, gate, recorder, widget.answer_hit, metrics.http)
@@ -118,10 +114,7 @@ async def build(
                 [
                     *hits.routes(),
                     *widget.routes(),
-                    *embeds.routes(),
-                    *statistics.routes(),
-                    *stats.routes(),
-                    *assets.routes(),
+                    *_page_routes(settings, sites, snapshots, page_views, past),
                     *file_routes(),
                     *demo,
                 ],
@@ -172,6 +165,7 @@ async def serve(
     ):
         if settings.demo:
             say(f"demo portal  {public}/")
+            say(f"statistics   {public}/sites/{DEMO_KEY}")
         say(f"script       {public}/counter.js")
         say(f"metrics      {admin}/metrics")
         say(f"readiness    {admin}/readyz")
@@ -256,6 +250,27 @@ def _refresher(rollup: Rollup, pool: Pool, clock: Clock) -> Callable[[str], Awai
             await rollup.refresh_base(site, AggregateStore(connection), clock())
 
     return refresh_base
+
+
+def _page_routes(
+    settings: Settings, sites: SiteRegistry, snapshots: Snapshots, page_views: PageViews, past: Past
+) -> list[web.RouteDef]:
+    """Return what is to be looked at: badge, fragment, iframe, history, top pages, the statistics page.
+
+    What costs a query, or milliseconds to write, is kept for some times the age of a widget's answer.
+    """
+    fresh_seconds = settings.snapshot_milliseconds / 1000
+    assets, languages = Assets(), load_languages()
+    history = History(past, snapshots, fresh_seconds=10 * fresh_seconds)
+    overviews = Overviews(snapshots, history)
+    return [
+        *EmbedHandlers(sites, snapshots, page_views, languages, assets.from_page).routes(),
+        *HistoryHandlers(sites, history).routes(),
+        *StatsHandlers(
+            sites, overviews, languages, assets.from_page, fresh_seconds=5 * fresh_seconds
+        ).routes(),
+        *assets.routes(),
+    ]
 
 
 def _application(metrics: Metrics, routes: list[web.RouteDef]) -> web.Application:

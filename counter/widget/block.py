@@ -94,12 +94,27 @@ def note_of(shown: Numbers | None, language: Language, *, stale: bool) -> str:
 
 
 def fragment(
-    shown: Numbers | None, metric: Metric, language: Language, note: str, *, digits: bool = False
+    shown: Numbers | None,
+    metric: Metric,
+    language: Language,
+    note: str,
+    *,
+    digits: bool = False,
+    title: str = "p",
 ) -> Markup:
-    """Return the block with its title, and a note where there is something to say about the numbers."""
+    """Return the block with its title, and a note where there is something to say about the numbers.
+
+    Args:
+        shown: the numbers; None if they cannot be read.
+        metric: what they count.
+        language: of the labels.
+        note: empty for nothing to say.
+        digits: each digit stands in a box of its own.
+        title: the element of the title; a heading where the block is a page of its own.
+    """
     return element(
         "section",
-        element("p", language.words.title, class_="visitor-counter-title"),
+        element(title, language.words.title, class_="visitor-counter-title"),
         block(shown, metric, language, digits=digits),
         element("p", note, class_="visitor-counter-note", hidden=not note, data_note=True),
         class_="visitor-counter",

@@ -33,7 +33,8 @@ class EmbedPage(NamedTuple):
 def embed_page(page: EmbedPage, style: Style, language: Language, asset: AddressOf) -> bytes:
     """Return the page; a script keeps it up to date, and without scripts it loads itself anew."""
     note = note_of(page.numbers, language, stale=page.stale)
-    body = fragment(page.numbers, page.metric, language, note, digits=style.theme == "digits")
+    digits = style.theme == "digits"
+    body = fragment(page.numbers, page.metric, language, note, digits=digits, title="h1")
     return document(
         element(
             "html",

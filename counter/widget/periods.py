@@ -131,11 +131,10 @@ def hours_of(day: date, zone: ZoneInfo) -> list[Hour]:
 
 
 def _last_day(unit: Unit, day: date, first_weekday: int) -> date:
-    starts = period_starts(day, first_weekday)
     if unit == "week":
-        return starts.week + timedelta(days=6)
+        return period_starts(day, first_weekday).week + timedelta(days=6)
     if unit == "month":
-        return _months_before(starts.month, -1) - DAY
+        return _months_before(day.replace(day=1), -1) - DAY
     return day
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -19,6 +19,9 @@ Hours = Mapping[tuple[date, int], tuple[int, int]]
 
 TopPages = list[tuple[str, int]]
 """Paths and their views, most viewed first."""
+
+
+NONE: Final = Counts()
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -105,7 +108,9 @@ def _day_point(days: Days, stretch: Period, since: date, today: date) -> Point:
     over = stretch.last < today
     if stretch.last < since:
         return Point(start, end, None, None, None, None, complete=over)
-    # Not over all days: a long history would be gone through once for each of its points.
-    known = (days.get(day) for day in stretch.each_day())
-    sums = sum((counts for counts in known if counts), Counts())
+    if start == end:
+        sums = days.get(stretch.first, NONE)
+    else:
+        # Not over all days: a long history would be gone through once for each of its points.
+        sums = sum((days.get(day, NONE) for day in stretch.each_day()), NONE)
     return Point(start, end, sums.views, sums.visits, sums.visitors, sums.bots, complete=over)

@@ -1,12 +1,13 @@
 """The statistics page: what is counted now, what was counted when, and what the numbers mean. Pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from counter.sites.model import METRICS, Site
 from counter.widget.block import SHOWN, label_of, note_of, value_of
+from counter.widget.embed import AddressOf
 from counter.widget.locales import Language, Languages
 from counter.widget.markup import Markup, document, element, join
 from counter.widget.periods import UNITS
@@ -15,8 +16,6 @@ from counter.widget.stats_past import View, charts, people_and_bots, top_pages
 from counter.widget.story import Overview
 
 REFRESH_SECONDS: Final = 10
-AddressOf = Callable[[str], str]
-"""Gives the address of a file of ours, seen from the page."""
 
 
 def stats_page(site: Site, overview: Overview, view: View, languages: Languages, asset: AddressOf) -> bytes:

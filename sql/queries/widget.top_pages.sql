@@ -5,15 +5,25 @@ with newer as (
     select * from unnest($5::text[], $6::date[], $7::text[], $8::text[], $9::bigint[], $10::bigint[])
         as newer (path, day, lane, generation, part, views)
 ),
+gained as (
+    select newer.path, newer.views - coalesce(kept.views, 0) as views
+    from newer
+    left join pages on pages.site_id = $1 and pages.path = newer.path
+    left join page_aggregates as kept on kept.page_id = pages.id
+        and (kept.day, kept.generation, kept.part, kept.lane)
+            = (newer.day, newer.generation, newer.part, newer.lane)
+    where newer.day between $2 and $3
+),
+kept as (
+    select page_id, sum(views) as views
+    from page_aggregates
+    where page_id in (select id from pages where site_id = $1) and day between $2 and $3
+    group by page_id
+),
 counted as (
-    select pages.path, page_aggregates.views
-    from pages
-    join page_aggregates on page_aggregates.page_id = pages.id
-    where pages.site_id = $1
-        and page_aggregates.day between $2 and $3
-        and (path, day, lane, generation, part) not in (select path, day, lane, generation, part from newer)
+    select pages.path, kept.views from kept join pages on pages.id = kept.page_id
     union all
-    select path, views from newer where day between $2 and $3
+    select path, views from gained
 )
 select path, sum(views)::bigint as views
 from counted
