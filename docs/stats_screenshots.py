@@ -139,9 +139,7 @@ PICTURES: Final = {
     "stats-vi-dark": ("/sites/demo?lang=vi", 1200, "dark"),
     "stats-en-month": ("/sites/demo?lang=en&unit=month", 1200, "light"),
     "stats-ar": ("/sites/demo?lang=ar&unit=week", 1200, "light"),
-    "stats-vi-phone": ("/sites/demo?lang=vi", 390, "light"),
     "stats-en-phone-dark": ("/sites/demo?lang=en&unit=hour", 390, "dark"),
-    "stats-ar-phone": ("/sites/demo?lang=ar", 390, "light"),
 }
 
 

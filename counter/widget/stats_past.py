@@ -183,26 +183,28 @@ def _facts(story: Story, view: View) -> Markup:
 
 def _table(site: Site, story: Story, language: Language) -> Markup:
     words = language.words
-    names = [words.metrics[metric] for metric in METRICS] + [words.bots]
-    head = element("tr", *(element("th", name, scope="col") for name in [words.time, *names]))
+    named = {metric: words.metrics[metric] for metric in METRICS} | {"bots": words.bots}
+    figures = ("visits", "views") if story.unit == "hour" else tuple(named)
+    names = [words.time, *(named[figure] for figure in figures)]
+    head = element("tr", *(element("th", name, scope="col") for name in names))
     rows = (
         element(
             "tr",
             element("th", _when(slot, story, language), scope="row"),
-            *(element("td", _spelt(getattr(slot.now, figure), language)) for figure in (*METRICS, "bots")),
+            *(element("td", _spelt(getattr(slot.now, figure), language)) for figure in figures),
         )
         for slot in reversed(story.slots)
         if slot.now
     )
+    table = element("table", element("thead", head), element("tbody", *rows))
     ends = f"from={story.period.first}&to={story.period.last}"
     address = f"../v1/sites/{site.key}/history?unit={story.unit}&{ends}&format=csv"
     return element(
         "details",
         element("summary", words.table),
-        element("div", element("table", element("thead", head), element("tbody", *rows)), tabindex=0,
-            role="region", aria_label=words.table),
+        element("div", table, tabindex=0, role="region", aria_label=words.table),
         element("p", element("a", words.download, href=address, download=True)),
-    )  # fmt: skip
+    )
 
 
 def _spelt(value: int | None, language: Language) -> str:
