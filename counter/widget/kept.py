@@ -35,7 +35,7 @@ class Kept(Generic[K, V]):
     Args:
         fresh_seconds: how long an answer is given again without a look.
         weigh: what an answer takes of the room.
-        room: how much is kept; what was not asked for longest goes first.
+        room: how much is kept; what was read longest ago goes first.
         readers: how many answers are read at once, so that statistics never take all connections.
     """
 
