@@ -82,10 +82,20 @@ async def connected(url: str, name: str = "counter") -> AsyncGenerator[Connectio
 
 @contextmanager
 def translated() -> Generator[None]:
-    """Turn the driver's errors into the counter's own."""
+    """Turn the driver's errors into the counter's own.
+
+    A connection that is lost at the wrong moment is an `InternalClientError` to the driver.
+    """
     try:
         yield
     except (*FAILURES, OSError, TimeoutError) as error:
+    except (
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+        OSError,
+        TimeoutError,
+    ) as error:
         raise AggregatesUnavailableError(f"Postgres: {type(error).__name__}: {error}") from error
 
 

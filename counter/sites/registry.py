@@ -9,7 +9,7 @@ import asyncpg
 import structlog
 
 from counter.background import end
-from counter.database import CONNECT_SECONDS, Pool, acquired
+from counter.database import CONNECT_SECONDS, Pool, acquired, translated
 from counter.errors import AggregatesUnavailableError, BusyError, UnknownSiteError
 from counter.sites.model import Site
 from counter.sites.store import SiteStore
@@ -104,8 +104,9 @@ async def refresh(registry: SiteRegistry, pool: Pool) -> None:
 async def _follow(registry: SiteRegistry, pool: Pool, url: str, seconds: float) -> None:
     while True:
         try:
-            await _listen(registry, pool, url, seconds)
-        except (AggregatesUnavailableError, asyncpg.PostgresError, OSError, TimeoutError) as error:
+            with translated():
+                await _listen(registry, pool, url, seconds)
+        except AggregatesUnavailableError as error:
             log.warning("sites not refreshed", reason=str(error))
             await asyncio.sleep(min(seconds, 1.0))
 
