@@ -89,13 +89,6 @@ def translated() -> Generator[None]:
     try:
         yield
     except (*FAILURES, OSError, TimeoutError) as error:
-    except (
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-        OSError,
-        TimeoutError,
-    ) as error:
         raise AggregatesUnavailableError(f"Postgres: {type(error).__name__}: {error}") from error
 
 

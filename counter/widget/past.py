@@ -79,7 +79,8 @@ class Past:
     async def _open_buckets(self, site: Site) -> list[StoredBucket]:
         lane = self._store.lane_of(site.key)
         (index,) = await self._store.read_indexes(lane, [site.key])
-        return await self._store.read_buckets(lane, index.names)
+        generation = await self._store.generation(lane)
+        return await self._store.read_buckets(lane, generation, index.names)
 
     def _columns(self, site: Site, buckets: Sequence[StoredBucket]) -> list[list[object]]:
         lane = self._store.lane_of(site.key).lane
