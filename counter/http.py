@@ -1,7 +1,7 @@
 """How every answer is made: errors as problem+json, CORS, and the bodies that are read."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import Final
 
@@ -20,6 +20,7 @@ SAFE: Final = {"X-Content-Type-Options": "nosniff"}
 PREFLIGHT_SECONDS: Final = 86_400
 RETRY_SECONDS: Final = 5
 COMPRESSED_BYTES: Final = 4096
+API_PREFIX: Final = "/v1/"
 _BODY_TYPES: Final = frozenset({"text/plain", "application/json", "application/octet-stream"})
 
 log = structlog.get_logger(__name__)
@@ -122,6 +123,18 @@ def problem(status: int, kind: str, detail: str) -> web.Response:
         content_type="application/problem+json",
         headers=headers,
     )
+
+
+def also_under(prefix: str, routes: Iterable[web.RouteDef]) -> list[web.RouteDef]:
+    """Return the routes, and those of the interface a second time under a prefix of the operator's own."""
+    own = list(routes)
+    if prefix == API_PREFIX:
+        return own
+    interface = [route for route in own if route.path.startswith(API_PREFIX)]
+    return own + [
+        web.RouteDef(route.method, prefix + route.path.removeprefix(API_PREFIX), route.handler, route.kwargs)
+        for route in interface
+    ]
 
 
 def error_middleware(metrics: HttpMetrics) -> Callable[..., Awaitable[web.StreamResponse]]:

@@ -1,20 +1,21 @@
 """The addresses that show numbers: the widget, the views of pages."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
 
 from counter.errors import InvalidInputError, NumbersUnavailableError
-from counter.http import cacheable_json, preflight
+from counter.http import cacheable_json, preflight, read_body
 from counter.sites.model import Site
-from counter.sites.paths import normalise
 from counter.sites.registry import SiteRegistry
 from counter.widget.block import parse_metric
+from counter.widget.listing import pages_of, parse_listing
 from counter.widget.pages import PageViews
 from counter.widget.render import hit_answer, pages_answer, widget_answer
 from counter.widget.snapshots import Snapshots
 
-MAX_PAGES: Final = 100
+MAX_LISTING_BYTES: Final = 256 * 1024
 FRESH: Final = "public, max-age=2, stale-while-revalidate=30"
 STALE: Final = "no-cache"
 
@@ -33,7 +34,8 @@ class WidgetHandlers:
             web.get("/v1/sites/{site}/widget", self.get_widget),
             web.options("/v1/sites/{site}/widget", preflight("GET, HEAD, OPTIONS")),
             web.get("/v1/sites/{site}/pages", self.get_pages),
-            web.options("/v1/sites/{site}/pages", preflight("GET, HEAD, OPTIONS")),
+            web.post("/v1/sites/{site}/pages", self.post_pages),
+            web.options("/v1/sites/{site}/pages", preflight("GET, HEAD, POST, OPTIONS")),
         ]
 
     async def get_widget(self, request: web.Request) -> web.Response:
@@ -45,15 +47,26 @@ class WidgetHandlers:
         return cacheable_json(request, answer.body, answer.etag, STALE if snapshot.stale else FRESH)
 
     async def get_pages(self, request: web.Request) -> web.Response:
-        """Answer with the views of up to 100 pages, in the order in which they were asked for."""
+        """Answer with the views of up to 500 pages, in the order in which they were asked for."""
         site = self._sites.find(request.match_info["site"])
-        asked = request.query.getall("path", [])
-        if not 0 < len(asked) <= MAX_PAGES:
-            raise InvalidInputError(f"ask for 1 to {MAX_PAGES} pages, as in ?path=/a&path=/b")
-        pages = [normalise(path, site.settings.query_allow) for path in asked]
-        views = await self._pages.of(site, pages)
-        answer = pages_answer(list(zip(pages, views, strict=True)))
-        return cacheable_json(request, answer.body, answer.etag, STALE if None in views else FRESH)
+        return await self._views(request, site, request.query.getall("path", []))
+
+    async def post_pages(self, request: web.Request) -> web.Response:
+        """Answer as to a GET; the paths of a long list, which no URL has room for, are in the body."""
+        site = self._sites.find(request.match_info["site"])
+        return await self._views(request, site, parse_listing(await read_body(request, MAX_LISTING_BYTES)))
+
+    async def _views(self, request: web.Request, site: Site, asked: Sequence[str]) -> web.Response:
+        pages = pages_of(asked, site.settings.query_allow)
+        known = [page for page in pages if page is not None]
+        views = dict(zip(known, await self._pages.of(site, known), strict=True)) if known else {}
+        answer = pages_answer(
+            [
+                (raw if page is None else page, None if page is None else views[page])
+                for raw, page in zip(asked, pages, strict=True)
+            ]
+        )
+        return cacheable_json(request, answer.body, answer.etag, STALE if None in views.values() else FRESH)
 
     async def answer_hit(self, site: Site, page: str, including: float) -> bytes | None:
         """Return the JSON that answers a hit; None if no numbers can be had, though the hit is counted."""

@@ -45,7 +45,7 @@ async def test_head_and_options(service: Running) -> None:
     assert head.headers["ETag"]
     for address, methods in (
         ("/v1/sites/portal/widget", "GET, HEAD, OPTIONS"),
-        ("/v1/sites/portal/pages", "GET, HEAD, OPTIONS"),
+        ("/v1/sites/portal/pages", "GET, HEAD, POST, OPTIONS"),
         ("/v1/hits", "POST, OPTIONS"),
         ("/v1/heartbeats", "POST, OPTIONS"),
     ):

@@ -1,5 +1,6 @@
 """From the beacon through Redis and Postgres to the widget, over HTTP."""
 
+import json
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -104,9 +105,54 @@ async def test_pages_are_answered_together_in_order(service: Running) -> None:
     assert (await response.json())["pages"] == [
         {"path": "/b", "views": 1}, {"path": "/a", "views": 2}, {"path": "/new", "views": 0},
     ]  # fmt: skip
-    too_many = "&".join(f"path=/{n}" for n in range(101))
-    assert (await service.get(f"/v1/sites/portal/pages?{too_many}")).status == 400
     assert (await service.get("/v1/sites/portal/pages")).status == 400
+
+
+async def test_a_long_list_of_pages_is_asked_for_in_a_body(service: Running) -> None:
+    """A body holds more paths than a URL; up to 500 are answered in order, and one more is refused."""
+    await service.hit("/bài-viết-7")
+    paths = [f"/bài-viết-{number}" for number in range(500)]
+    address = "/v1/sites/portal/pages"
+    found = await (await service.post(address, json.dumps({"paths": paths}))).json()
+    assert [page["path"] for page in found["pages"]] == paths
+    assert [page["views"] for page in found["pages"]] == [0] * 7 + [1] + [0] * 492
+    for body, status in (
+        (json.dumps({"paths": [*paths, "/"]}), 400),
+        ('{"paths": []}', 400),
+        ('{"paths": [7]}', 400),
+        ("[]", 400),
+        ("\xff", 400),
+        (json.dumps({"paths": ["/" + "x" * 270_000]}), 413),
+    ):
+        assert (await service.post(address, body)).status == status
+
+
+async def test_a_bad_path_does_not_spoil_a_list(service: Running) -> None:
+    """What is no path has no views; the other pages of the list have theirs."""
+    await service.hit("/a")
+    bad = ["", "a", "javascript:alert(1)", "/\x00", "/" + "x" * 3000]
+    body = json.dumps({"paths": ["/a", *bad, "/a/"]})
+    found = await (await service.post("/v1/sites/portal/pages", body)).json()
+    assert [page["views"] for page in found["pages"]] == [1, None, None, None, None, None, 1]
+    assert [page["path"] for page in found["pages"]] == ["/a", *bad, "/a"]
+    only = await (await service.get("/v1/sites/portal/pages?path=nowhere")).json()
+    assert only == {"pages": [{"path": "nowhere", "views": None}]}
+
+
+async def test_paths_may_have_other_names(settings: Settings) -> None:
+    """An operator's own names serve the same beside the usual ones, which pages in the world still use."""
+    renamed = settings.model_copy(update={"script_path": "/x/dem.js", "api_path": "/x/du-lieu/"})
+    async with running(renamed, SetClock()) as service:
+        await service.add_site()
+        answers = [
+            await (await service.get(path)).read() for path in ("/counter.js", "/x/dem.js", "/x/more.js")
+        ]
+        assert answers[0] == answers[1] != answers[2]
+        body = json.dumps({"site": "portal", "path": "/a"})
+        for count, address in enumerate(("/x/du-lieu/hits", "/v1/hits"), 1):
+            assert (await (await service.post(address, body)).json())["page"]["views"] == count
+        widget = await service.get("/x/du-lieu/sites/portal/widget")
+        assert (await widget.json())["total"] == 1
 
 
 async def test_views_of_a_page_go_on_over_days_and_restarts(settings: Settings) -> None:

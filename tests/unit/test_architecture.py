@@ -108,6 +108,7 @@ MUST_BE_PURE = {
     "counter.widget.locales",
     "counter.widget.markup",
     "counter.widget.periods",
+    "counter.widget.listing",
     "counter.widget.render",
     "counter.widget.series",
     "counter.widget.sheet",
