@@ -1,5 +1,5 @@
 # Everything lives in this folder: programs in .venv, data in var. `make help` lists what there is.
-.PHONY: help run test chaos check lock clean
+.PHONY: help run test chaos check script lock clean
 .DEFAULT_GOAL := help
 
 PY := .venv/bin/python
@@ -24,6 +24,10 @@ chaos: ## Break everything, again and again: FAULTS=1000 writes docs/reliability
 check: ## Check format, lint and types
 	@sh deploy/bootstrap.sh check
 	@$(PY) -m ruff format --check . && $(PY) -m ruff check . && $(PY) -m mypy
+
+script: ## Build the files that pages load from counter/widget/source; KEEP=--keep once a build was released
+	@sh deploy/bootstrap.sh check
+	@$(PY) -m tools.build_script $(KEEP)
 
 lock: ## Choose the newest allowed versions of all dependencies and lock them
 	@sh deploy/bootstrap.sh run

@@ -29,7 +29,7 @@ from counter.hits.gate import Gate
 from counter.hits.handlers import HitHandlers
 from counter.hits.limits import Limits, Rates
 from counter.hits.senders import Senders
-from counter.http import error_middleware
+from counter.http import also_under, error_middleware
 from counter.listen import listening
 from counter.metrics import Metrics
 from counter.rollup.loop import RollupLoop
@@ -112,10 +112,15 @@ async def build(
             public=_application(
                 metrics,
                 [
-                    *hits.routes(),
-                    *widget.routes(),
-                    *_page_routes(settings, sites, snapshots, page_views, past),
-                    *file_routes(),
+                    *also_under(
+                        settings.api_path,
+                        [
+                            *hits.routes(),
+                            *widget.routes(),
+                            *_page_routes(settings, sites, snapshots, page_views, past),
+                        ],
+                    ),
+                    *file_routes(settings.script_path),
                     *demo,
                 ],
             ),
@@ -166,7 +171,7 @@ async def serve(
         if settings.demo:
             say(f"demo portal  {public}/")
             say(f"statistics   {public}/sites/{DEMO_KEY}")
-        say(f"script       {public}/counter.js")
+        say(f"script       {public}{settings.script_path}")
         say(f"metrics      {admin}/metrics")
         say(f"readiness    {admin}/readyz")
         supervisor.tell("READY=1")

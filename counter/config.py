@@ -103,6 +103,21 @@ class Settings(BaseSettings):
         ge=0,
         description="How long open connections are still served after a stop; 0 closes them at once.",
     )
+    public_url: str = Field(
+        "https://HOST",
+        pattern=r"^https?://[^/?#\s]+$",
+        description="Address under which pages reach the service; for the snippets of `counter site show`.",
+    )
+    script_path: str = Field(
+        "/counter.js",
+        pattern=r"^/([a-z0-9._-]+/)*[a-z0-9_-]+\.js$",
+        description="Another path of the script, as ad blockers know the usual one; `more.js` is beside it.",
+    )
+    api_path: str = Field(
+        "/v1/",
+        pattern=r"^/([a-z0-9._-]+/)+$",
+        description="Another prefix of the interface that pages use; the tag then says `data-api`.",
+    )
     demo: bool = Field(default=False, description="Serve the demo portal page at `/`.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")
 

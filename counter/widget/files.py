@@ -1,12 +1,16 @@
-"""The files that are served as they are: the script, the contract, the demo portal."""
+"""The files that are served as they are: the script, its types, the contract, the demo portal."""
 
+import gzip
+from base64 import b64encode
 from collections.abc import Mapping
-from hashlib import blake2b
+from functools import cache
+from hashlib import blake2b, sha384
 from http import HTTPStatus
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final, NamedTuple
 
+import msgspec
 from aiohttp import web
 
 from counter.http import ANY_ORIGIN, SAFE, Handler
@@ -19,26 +23,55 @@ TYPES: Final[Mapping[str, str]] = {
     "json": "application/json",
     "png": "image/png",
     "svg": "image/svg+xml",
+    "ts": "text/plain",
     "webp": "image/webp",
 }
+COMPRESSED: Final = frozenset({"css", "html", "js", "json", "svg", "ts"})
+DEFAULT_PATH: Final = "/counter.js"
 SCRIPT_CACHE: Final = "public, max-age=3600, stale-while-revalidate=86400"
+FOREVER: Final = "public, max-age=31536000, immutable"
 DEMO_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
+class Pinned(NamedTuple):
+    """A file under a name that never means another one.
+
+    Attributes:
+        address: its path on the service.
+        integrity: what a page writes into its tag, so that the browser refuses any other content.
+    """
+
+    address: str
+    integrity: str
+
+
 class _File(NamedTuple):
     body: bytes
+    packed: bytes | None
     content_type: str
     etag: str
 
 
-def file_routes() -> list[web.RouteDef]:
-    """Return the addresses of the script and of the contract of the whole interface."""
-    headers = {"Cache-Control": SCRIPT_CACHE}
-    names = ("counter.js", "openapi.json")
-    return [web.get(f"/{name}", _serving(_read(_static() / name), headers)) for name in names]
+def file_routes(script_path: str = DEFAULT_PATH) -> list[web.RouteDef]:
+    """Return the addresses of the script, of its types, and of the contract of the whole interface.
+
+    The script and the file that it loads are there under their plain names, and for ever under the name of
+    each build that was released. They are also beside `script_path`, which is named as the operator likes.
+    """
+    latest = {"Cache-Control": SCRIPT_CACHE}
+    routes = [
+        web.get(f"/{name}", _serving(_read(_static() / name), latest))
+        for name in ("counter.d.ts", "openapi.json")
+    ]
+    for part, name in _current().items():
+        for address in sorted({addresses_of(path)[part] for path in (DEFAULT_PATH, script_path)}):
+            stem = address.removesuffix(".js")
+            routes.append(web.get(address, _serving(_read(_built() / name), latest)))
+            routes.append(web.get(f"{stem}-{{build:[0-9a-f]+}}.js", _serving_builds(part)))
+    return routes
 
 
 def demo_routes() -> list[web.RouteDef]:
@@ -58,6 +91,58 @@ def demo_routes() -> list[web.RouteDef]:
     return routes
 
 
+def addresses_of(script_path: str) -> dict[str, str]:
+    """Return where the script (`counter`) and the file that it loads (`more`) are."""
+    folder = script_path.rpartition("/")[0]
+    return {"counter": script_path, "more": f"{folder}/more.js"}
+
+
+def pinned(script_path: str) -> dict[str, Pinned]:
+    """Return the addresses of the latest build that never change, for `counter` and `more`."""
+    return {
+        part: Pinned(_kept_at(script_path, name), integrity_of((_built() / name).read_bytes()))
+        for part, name in _current().items()
+    }
+
+
+def integrity_of(body: bytes) -> str:
+    """Return what stands in the `integrity` of a tag that loads this content."""
+    return f"sha384-{b64encode(sha384(body).digest()).decode()}"
+
+
+def _kept_at(script_path: str, name: str) -> str:
+    """Return the address of a build; the script's follows the name that the operator chose."""
+    part, _, build = name.partition("-")
+    return f"{addresses_of(script_path)[part].removesuffix('.js')}-{build}"
+
+
+def _serving_builds(part: str) -> Handler:
+    """Return the handler that serves a build of the script, or of the file that it loads, by its hash."""
+    forever = {"Cache-Control": FOREVER}
+    builds = {
+        file.name: _serving(_read(file), forever)
+        for file in _built().iterdir()
+        if file.name.startswith(f"{part}-")
+    }
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        found = builds.get(f"{part}-{request.match_info['build']}.js")
+        if found is None:
+            raise web.HTTPNotFound
+        return await found(request)
+
+    return serve
+
+
+@cache
+def _current() -> dict[str, str]:
+    return msgspec.json.decode((_built() / "current.json").read_bytes(), type=dict[str, str])
+
+
+def _built() -> Traversable:
+    return _static() / "script"
+
+
 def _static() -> Traversable:
     return files("counter.widget") / "static"
 
@@ -65,15 +150,26 @@ def _static() -> Traversable:
 def _read(file: Traversable) -> _File:
     body = file.read_bytes()
     suffix = file.name.rpartition(".")[2]
-    return _File(body, TYPES[suffix], f'"{blake2b(body, digest_size=9).hexdigest()}"')
+    packed = gzip.compress(body, 9, mtime=0) if suffix in COMPRESSED else None
+    return _File(body, packed, TYPES[suffix], blake2b(body, digest_size=9).hexdigest())
 
 
 def _serving(file: _File, headers: Mapping[str, str]) -> Handler:
-    sent = {**ANY_ORIGIN, **SAFE, **headers, "ETag": file.etag}
+    sent = {**ANY_ORIGIN, **SAFE, **headers}
+    if file.packed is not None:
+        sent["Vary"] = "Accept-Encoding"
 
     async def serve(request: web.Request) -> web.Response:
+        packed = file.packed if "gzip" in request.headers.get("Accept-Encoding", "") else None
+        tag = {"ETag": f'"{file.etag}"' if packed is None else f'"{file.etag}-gzip"'}
         if file.etag in request.headers.get("If-None-Match", ""):
-            return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=sent)
-        return web.Response(body=file.body, content_type=file.content_type, charset="utf-8", headers=sent)
+            return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=sent | tag)
+        encoding = {} if packed is None else {"Content-Encoding": "gzip"}
+        return web.Response(
+            body=file.body if packed is None else packed,
+            content_type=file.content_type,
+            charset="utf-8",
+            headers=sent | tag | encoding,
+        )
 
     return serve

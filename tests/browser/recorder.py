@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from aiohttp import web
 
 STATIC = Path(__file__).parents[2] / "counter" / "widget" / "static"
+BUILT = STATIC / "script"
+CURRENT = json.loads((BUILT / "current.json").read_text(encoding="utf-8"))
 PATIENCE_SECONDS = 15
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -37,6 +39,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.pages: dict[str, str] = {}
+        self.scripts = {name: (BUILT / file).read_text(encoding="utf-8") for name, file in CURRENT.items()}
         self.rest: asyncio.Queue[str] = asyncio.Queue()
         self.page_headers: dict[str, str] = {}
         self.requests: list[Request] = []
@@ -67,8 +70,9 @@ class Recorder:
         app.router.add_post("/v1/heartbeats", self._nothing)
         app.router.add_get("/v1/sites/{site}/widget", self._widget)
         app.router.add_get("/v1/sites/{site}/pages", self._pages)
+        app.router.add_post("/v1/sites/{site}/pages", self._pages)
         app.router.add_static("/demo", STATIC / "demo")
-        app.router.add_get("/counter.js", self._script)
+        app.router.add_get("/{name:counter|more}.js", self._script)
         app.router.add_get("/orders{page:/.*}", self._order)
         app.router.add_get("/{path:.*}", self._page)
         return app
@@ -136,14 +140,14 @@ class Recorder:
         return self._answer()
 
     async def _pages(self, request: web.Request) -> web.Response:
-        paths = request.query.getall("path")
+        paths = request.query.getall("path", None) or json.loads(await request.text())["paths"]
         return self._json({"pages": [{"path": path, "views": self.views.get(path)} for path in paths]})
 
     async def _nothing(self, _: web.Request) -> web.Response:
         return web.Response(status=204)
 
-    async def _script(self, _: web.Request) -> web.StreamResponse:
-        return web.FileResponse(STATIC / "counter.js")
+    async def _script(self, request: web.Request) -> web.Response:
+        return web.Response(text=self.scripts[request.match_info["name"]], content_type="text/javascript")
 
     async def _order(self, request: web.Request) -> web.Response:
         return web.Response(text=await self.orders[request.match_info["page"]].get())

@@ -55,11 +55,29 @@ async def test_a_return_from_the_back_forward_cache_counts(recorder, page):
     assert [request.path for request in recorder.requests].count("/a") == 1, "the page itself was kept"
 
 
-async def test_an_application_is_followed(recorder, page):
+@pytest.fixture(params=["with the Navigation API", "without it", "with something else of its name"])
+async def any_browser(request, page):
+    """A page in a browser that has the Navigation API, or has it not, or whose page took its name."""
+    if request.param != "with the Navigation API":
+        value = "undefined" if request.param == "without it" else "document.createElement('nav')"
+        await page.add_init_script(f"Object.defineProperty(window, 'navigation', {{ value: {value} }})")
+    return page
+
+
+async def ready(page):
+    """Wait until the script follows the history, for which an old browser loads another file."""
+    await page.wait_for_function(
+        "'currentEntry' in (window.navigation ?? {}) || history.pushState.toString().includes('apply')"
+    )
+
+
+async def test_an_application_is_followed(recorder, any_browser):
     """Each address that an application pushes or goes back to is a page."""
+    page = any_browser
     recorder.pages["/"] = recorder.embed()
     await page.goto(recorder.url)
     await recorder.until_sent(1)
+    await ready(page)
     moves = ["history.pushState({}, '', '/b')", "history.pushState(0, '', '?c=1')", "history.go(-2)"]
     for count, move in enumerate([*moves, "history.forward()"], 2):
         await page.evaluate(move)
@@ -79,12 +97,14 @@ async def test_an_application_is_followed(recorder, page):
         ("history.pushState({ menu: 1 }, ''), history.back()", "popstate"),
     ],
 )
-async def test_what_is_no_new_page_does_not_count(recorder, page, move, event):
+async def test_what_is_no_new_page_does_not_count(recorder, any_browser, move, event):
     """A replaced address, a hash and a state alone show no other page."""
+    page = any_browser
     recorder.pages["/a"] = recorder.embed("<a href='#part'>part</a><p id=part>")
     await page.clock.install(time=0)
     await page.goto(recorder.url + "/a")
     await recorder.until_sent(1)
+    await ready(page)
     await page.clock.pause_at(60_000)
     await page.evaluate(
         f"new Promise((done) => {{ '{event}' ? addEventListener('{event}', done) : done(); {move}; }})"
@@ -94,6 +114,22 @@ async def test_what_is_no_new_page_does_not_count(recorder, page, move, event):
     await page.clock.run_for(1000)
     await recorder.until_sent(2)
     assert recorder.hits == ["/a", "/fence"]
+
+
+async def test_the_navigation_api_is_followed(recorder, page):
+    """An application that navigates without the history is counted, not where it replaces or reloads."""
+    recorder.pages["/"] = recorder.embed()
+    await page.goto(recorder.url)
+    await recorder.until_sent(1)
+    await page.evaluate("navigation.addEventListener('navigate', (event) => event.intercept())")
+    await page.evaluate("navigation.navigate('/b').finished.then(() => null)")
+    await recorder.until_sent(2)
+    await page.evaluate("navigation.navigate('/c', { history: 'replace' }).finished.then(() => null)")
+    await page.evaluate("navigation.navigate('#part').finished.then(() => null)")
+    await page.evaluate("navigation.updateCurrentEntry({ state: 7 })")
+    await page.evaluate("navigation.reload().finished.then(() => null)")
+    await page.evaluate(FENCE)
+    assert recorder.hits == ["/", "/b", "/fence"]
 
 
 async def test_redirects_of_an_application_count_once(recorder, page):
@@ -166,8 +202,9 @@ async def test_a_canonical_link_left_over_is_not_believed(recorder, page):
     await recorder.until_sent(1)
     await page.evaluate("history.pushState({}, '', '/b?x=1')")
     await recorder.until_sent(2)
-    await page.evaluate("history.pushState({}, '', '/c?x=1')")
-    await page.evaluate("document.querySelector('[rel=canonical]').href = '/c'")
+    await page.evaluate(
+        "history.pushState({}, '', '/c?x=1'), (document.querySelector('[rel=canonical]').href = '/c')"
+    )
     await recorder.until_sent(3)
     assert recorder.hits == ["/first", "/b?x=1", "/c"]
 
@@ -202,6 +239,51 @@ async def test_who_opts_out_is_not_counted(recorder, page, read):
     assert recorder.hits == ["/a", "/a"]
 
 
+async def test_a_link_opts_out_and_in(recorder, page, read):
+    """One link in the page takes the visitor out from the next view on, another one in again."""
+    links = "<a href='#counter-optout'>out</a><a href='#counter-optin'>in</a><b data-counter=total>…</b>"
+    recorder.pages["/a"] = recorder.embed(links)
+    await page.goto(recorder.url + "/a")
+    await recorder.until_sent(1)
+    await page.click("text=out")
+    await page.evaluate(FENCE)
+    await page.goto(recorder.url + "/a")
+    await page.get_by_text("412.135").wait_for()
+    assert recorder.hits == ["/a"]
+    await page.click("text=in")
+    await page.evaluate(FENCE)
+    assert recorder.hits == ["/a", "/fence"]
+
+
+async def test_an_address_that_opts_out_counts_nothing(recorder, page):
+    """Who is sent to the page with the opt-out in its address is not even counted there."""
+    recorder.pages["/a"] = recorder.embed("<b data-counter=total>…</b>")
+    await page.goto(recorder.url + "/a#counter-optout")
+    await page.get_by_text("412.135").wait_for()
+    await page.evaluate(FENCE)
+    assert recorder.hits == []
+
+
+@pytest.mark.parametrize(("options", "hits"), [("", ["/a", "/fence"]), ("data-gpc", [])])
+async def test_global_privacy_control_is_honoured_where_the_site_asks_for_it(recorder, page, options, hits):
+    """The signal says not to sell or share, which a counter does not; a site may still take it as a no."""
+    await page.add_init_script("Object.defineProperty(navigator, 'globalPrivacyControl', { value: true })")
+    recorder.pages["/a"] = recorder.embed("<b data-counter=total>…</b>", options="data-automated " + options)
+    await page.goto(recorder.url + "/a")
+    await page.get_by_text("412.135").wait_for()
+    await page.evaluate(FENCE)
+    assert recorder.hits == hits
+
+
+async def test_automation_may_introduce_itself_as_a_person(recorder, page):
+    """A test that has to count says in its own browser that it is none; the site's pages stay as they are."""
+    await page.add_init_script("Object.defineProperty(navigator, 'webdriver', { get: () => false })")
+    recorder.pages["/a"] = recorder.embed(options="")
+    await page.goto(recorder.url + "/a")
+    await recorder.until_sent(1)
+    assert recorder.hits == ["/a"]
+
+
 @pytest.mark.parametrize(("options", "hits"), [("", []), ("data-frames", ["/framed"])])
 async def test_a_page_in_a_frame_counts_only_if_allowed(recorder, page, options, hits):
     """A page that others embed shows numbers, but is no view unless the site says so."""
@@ -215,14 +297,15 @@ async def test_a_page_in_a_frame_counts_only_if_allowed(recorder, page, options,
     assert recorder.hits == hits + (["/fence"] if hits else [])
 
 
-async def test_a_saved_page_is_not_counted(recorder, page, tmp_path: Path):
-    """A copy opened from the disk is no view of the site."""
+async def test_a_saved_page_is_left_alone(recorder, page, read, tmp_path: Path):
+    """A copy opened from the disk is no view of the site: the script asks for nothing, and adds nothing."""
     saved = tmp_path / "page.html"
-    saved.write_text(recorder.embed("<b data-counter=total>…</b>"), encoding="utf-8")
-    await page.goto(saved.as_uri())
-    await page.get_by_text("412.135").wait_for()
-    await page.evaluate(FENCE)
-    assert recorder.hits == []
+    saved.write_text(recorder.embed("<b data-counter=total>412.000</b>"), encoding="utf-8")
+    async with page.expect_event("requestfinished", lambda request: request.url.endswith("/counter.js")):
+        await page.goto(saved.as_uri())
+    assert await page.evaluate("window.counter === undefined")
+    assert await read(page, "b") == ["412.000"]
+    assert recorder.sent() == []
 
 
 async def test_a_tag_that_stands_twice_counts_once(recorder, page):
@@ -244,3 +327,19 @@ async def test_a_page_can_count_by_itself(recorder, page):
     )
     await page.evaluate(FENCE)
     assert recorder.hits == ["/a", "/b", "/a", "/fence"]
+
+
+async def test_a_path_counted_by_hand_leaves_the_page_alone(recorder, page, read):
+    """A download counted at once stops the page's own view not, and shows not its views as the page's."""
+    recorder.views = {"/a": 969, "/file.pdf": 7}
+    recorder.pages["/a"] = recorder.embed("<b data-counter-views>…</b>")
+    await page.add_init_script(HIDE)
+    await page.goto(recorder.url + "/a")
+    await page.wait_for_function("window.counter")
+    await page.evaluate("void counter.hit('/file.pdf')")
+    await page.evaluate(REVEAL)
+    await recorder.until_sent(2)
+    await page.get_by_text("969").wait_for()
+    await page.evaluate("counter.hit('/file.pdf?2')")
+    assert sorted(recorder.hits) == ["/a", "/file.pdf", "/file.pdf?2"]
+    assert await read(page, "b") == ["969"]

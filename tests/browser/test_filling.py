@@ -1,12 +1,17 @@
 """What the script writes into a page, and when it leaves the page as it is."""
 
-from urllib.parse import urlencode
+import json
 
 import pytest
 
 FENCE = "counter.hit('/fence')"
 PERIODS = ["online", "today", "yesterday", "week", "month", "total"]
 EVERY_PERIOD = "".join(f"<b data-counter={period}>…</b>" for period in PERIODS)
+
+
+def paths_of(request):
+    """Return the pages that a request asks for."""
+    return json.loads(request.body)["paths"] if request.body else [path for _, path in request.query]
 
 
 def views_of(paths):
@@ -28,10 +33,17 @@ async def test_every_marked_element_is_filled(recorder, page, read):
 
 @pytest.mark.parametrize(
     ("lang", "text"),
-    [("vi", "412.135"), ("en-GB", "412,135"), ("fa", "۴۱۲٬۱۳۵"), ("fr", "412\u202f135"), ("vi_VN", "412135")],
+    [
+        ("vi", "412.135"),
+        ("en-GB", "412,135"),
+        ("fa", "۴۱۲٬۱۳۵"),
+        ("fr", "412\u202f135"),
+        ("vi_VN", "412,135"),
+        ("", "412,135"),
+    ],
 )
 async def test_numbers_are_written_in_the_language_of_the_page(recorder, page, lang, text):
-    """Separators and digits are those of `<html lang>`; a wrong one does no harm."""
+    """Separators and digits are those of `<html lang>`; without a right one those of the browser."""
     recorder.pages["/a"] = recorder.embed("<b data-counter=total>…</b>", lang=lang)
     await page.goto(recorder.url + "/a")
     await page.get_by_text(text, exact=True).wait_for()
@@ -89,18 +101,19 @@ async def test_a_list_is_filled_by_one_request(recorder, page, read):
     assert pages.query == [("path", path) for path in paths]
 
 
-@pytest.mark.parametrize(("count", "length"), [(250, 5), (100, 150)])
-async def test_a_long_list_is_asked_for_in_parts(recorder, page, count, length):
-    """No request asks for more than a hundred pages, or is longer than proxies allow (8 KiB)."""
+@pytest.mark.parametrize(("count", "length", "parts"), [(250, 5, 1), (200, 150, 1), (501, 5, 2)])
+async def test_a_long_list_is_asked_for_in_a_body(recorder, page, count, length, parts):
+    """A list that no URL has room for is one request all the same, up to 500 pages, without a preflight."""
     paths = [f"/{number}".ljust(length, "ế") for number in range(count)]
     recorder.views = dict.fromkeys(paths, 7)
     recorder.pages["/a"] = recorder.embed("<meta charset=utf-8>" + views_of(paths))
     await page.goto(recorder.url + "/a")
     await page.wait_for_function("document.querySelector('i:last-child').textContent === '7'")
-    parts = [request.query for request in recorder.sent("/v1/sites/demo/pages")]
-    assert [pair for part in parts for pair in part] == [("path", path) for path in paths]
-    assert max(len(part) for part in parts) <= 100
-    assert max(len(urlencode(part)) for part in parts) < 8000
+    asked = recorder.sent("/v1/sites/demo/pages")
+    assert [path for request in asked for path in paths_of(request)] == paths
+    assert len(asked) == parts
+    assert asked[0].method == "POST"
+    assert asked[0].headers["Content-Type"].startswith("text/plain")
 
 
 async def test_no_page_name_reaches_the_script(recorder, page, read):
@@ -164,10 +177,90 @@ async def test_an_older_answer_does_not_replace_a_newer_one(recorder, page, read
 async def test_an_answer_kept_by_the_browser_is_asked_about(recorder, page, read):
     """The service's own caching never makes a page show numbers that are half a minute old."""
     recorder.pages["/a"] = recorder.embed("<b data-counter=total>…</b>" + views_of(["/b"]))
+    recorder.views["/b"] = 6
     await page.goto(recorder.url + "/a")
-    await page.evaluate("counter.refresh()")
+    await page.get_by_text("6", exact=True).wait_for()
     recorder.numbers["total"] = 412136
     recorder.views["/b"] = 7
     await page.evaluate("counter.refresh()")
     assert await read(page, "b") == ["412.136"]
     assert await read(page, "i") == ["7"]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ("data-locale=fr", "412\u202f135"),
+        ("data-use-grouping", "412135"),
+        ("data-notation=compact data-locale=en", "412K"),
+        ("data-notation=nonsense", "412,135"),
+    ],
+)
+async def test_the_grouping_can_be_chosen(recorder, page, options, text):
+    """The tag may name another language for the numbers, and any option of Intl.NumberFormat."""
+    recorder.pages["/a"] = recorder.embed("<b data-counter=total>…</b>", options="data-automated " + options)
+    await page.goto(recorder.url + "/a")
+    await page.get_by_text(text, exact=True).wait_for()
+
+
+async def test_an_element_may_speak_another_language(recorder, page, read):
+    """A page in two languages writes each number as the text around it."""
+    body = "<p lang=en><b data-counter=total>…</b></p><b data-counter=total>…</b>"
+    recorder.pages["/a"] = recorder.embed(body)
+    await page.goto(recorder.url + "/a")
+    await page.get_by_text("412.135").wait_for()
+    assert await read(page, "b") == ["412,135", "412.135"]
+
+
+async def test_what_comes_later_is_filled(recorder, page, read):
+    """Elements inserted later are filled with what is known; new articles of a list are asked for together."""
+    recorder.views = {"/a": 969, "/b": 1, "/c": 2, "/d": 3}
+    recorder.pages["/a"] = recorder.embed("<u data-counter-views>…</u>" + views_of(["/b"]))
+    await page.goto(recorder.url + "/a")
+    await page.wait_for_function("document.querySelector('i').textContent === '1'")
+    later = EVERY_PERIOD + "<b data-counter=views>…</b>" + views_of(["/b", "/c", "/d"])
+    await page.evaluate("(html) => document.body.insertAdjacentHTML('beforeend', html)", later)
+    await page.wait_for_function("document.querySelector('i:last-child').textContent === '3'")
+    assert await read(page, "b") == ["5", "153", "140", "5.095", "15.098", "412.135", "969"]
+    assert await read(page, "i") == ["1", "1", "2", "3"]
+    assert [paths_of(request) for request in recorder.sent("/v1/sites/demo/pages")] == [["/b"], ["/c", "/d"]]
+    assert len(recorder.sent()) == 3
+
+
+async def test_a_list_that_changes_its_article_is_filled_anew(recorder, page):
+    """An application that reuses an element for another article shows that one's views."""
+    recorder.views = {"/b": 1, "/c": 2}
+    recorder.pages["/a"] = recorder.embed(views_of(["/b"]))
+    await page.goto(recorder.url + "/a")
+    await page.get_by_text("1", exact=True).wait_for()
+    await page.evaluate("document.querySelector('i').dataset.counterViews = '/c'")
+    await page.get_by_text("2", exact=True).wait_for()
+
+
+async def test_a_page_at_rest_is_left_alone(recorder, page):
+    """Filling does not set itself off again: once the numbers stand, nothing in the page changes."""
+    recorder.views = {"/a": 969, "/b": 1}
+    recorder.pages["/a"] = recorder.embed(EVERY_PERIOD + "<u data-counter-views>…</u>" + views_of(["/b"]))
+    await page.goto(recorder.url + "/a")
+    await page.wait_for_function("document.querySelector('i').textContent === '1'")
+    await page.evaluate("""() => {
+        window.changes = 0;
+        new MutationObserver(() => { changes += 1; }).observe(document, { subtree: true, childList: true });
+    }""")
+    for _ in range(3):
+        await page.evaluate("counter.refresh()")
+    assert await page.evaluate("changes") == 0
+
+
+async def test_the_page_is_told_when_numbers_come(recorder, page):
+    """The event `counter` carries the numbers, those of the page among them, each time they were asked for."""
+    recorder.views["/a"] = 969
+    recorder.pages["/a"] = recorder.embed(
+        head="<script>told = []; addEventListener('counter', (e) => told.push({...e.detail}), true)</script>"
+    )
+    await page.goto(recorder.url + "/a")
+    await page.wait_for_function("told.length === 1")
+    await page.evaluate("counter.refresh()")
+    first, second = await page.evaluate("told")
+    assert (first["total"], first["views"], first["meta"]["metric"]) == (412135, 969, "visits")
+    assert second == first

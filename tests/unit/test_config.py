@@ -61,6 +61,9 @@ def test_every_setting_may_come_from_a_file(name, monkeypatch, tmp_path):
         "data_dir": "/srv",
         "redis_url": "redis://r",
         "database_url": "postgresql://p",
+        "public_url": "https://count.example",
+        "script_path": "/x/y.js",
+        "api_path": "/x/",
     }
     value = values.get(name, "7")
     (tmp_path / "value").write_text(f"{value}\n", encoding="utf-8")

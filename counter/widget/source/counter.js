@@ -1,190 +1,173 @@
 /* Visitor counter: counts the page once it is shown and fills in the numbers. Sets no cookie. */
-(function () {
-  'use strict';
-
+(() => {
   const script = document.currentScript;
-  const site = script && script.dataset.site;
-  const mark = 'counter ' + site;
-  if (!site || !/^http/.test(script.src) || document[mark]) return; // the tag stands there twice
-  document[mark] = true;
+  const options = script.dataset;
+  const { site } = options;
+  if (!site || document.counter === (document.counter = site) || !/^http/.test(location)) return; // tag is there twice
 
-  const VIEWS = 'data-counter-views';
-  const api = new URL('v1/', script.src).href;
-  let here = address();
+  const api = new URL(options.api || 'v1/', script.src);
+  const navigation = self.navigation || {}; // may be a variable of the page, or an element with this id
+  /** Takes an address apart: all but the hash, host, path with query; a hit has room for 4 KiB. */
+  const parts = (link) => /\/\/([^/]*)([^#]{0,2000})/.exec(link.href) || [];
+  const views = new Map(); // of other pages, by the path as the page spells it
+  const numbers = { views: null }; // of the site and of this page; null is asked for, undefined is not
+  let newest = 0;
+  let here = parts(location)[2];
   let outdated; // canonical link of the page before
   let turn = 0; // of the page shown: late answers compare
-  let newest = 0;
-  let used = Date.now();
   let last; // page counted, and when
   let when;
+  let used = 5; // minutes for which the page counts as used
+  let more = 'more' in options; // the page has a tag of its own for it
+  let timer;
 
-  function address() {
-    return location.href.split('#')[0];
-  }
+  const canonical = () => parts(document.querySelector('link[rel=canonical]') || location);
 
-  function canonical() {
-    return (document.querySelector('link[rel=canonical]') || location).href.split('#')[0];
-  }
+  const pagePath = () => {
+    const [all, host, path] = canonical();
+    return all !== outdated && host === location.host ? path : here;
+  };
 
-  function pagePath() {
-    const link = canonical();
-    const url = link !== outdated && link.split('/')[2] === location.host ? link : address();
-    return url.slice(url.indexOf('/', 8)).slice(0, 2000); // a hit has room for 4 KiB
-  }
+  const on = (events, listener) => events.split(' ').forEach((event) => addEventListener(event, listener, true));
 
-  function on(target, events, listener) {
-    events.split(' ').forEach((event) => target.addEventListener(event, listener, true));
-  }
-
-  function pause(time) {
-    return new Promise((done) => setTimeout(done, time));
-  }
-
-  function quiet(promise) {
-    return promise.catch(() => {});
-  }
-
-  function visible() {
-    return !document.hidden && !document.prerendering;
-  }
+  const pause = (time) => new Promise((done) => setTimeout(done, time));
 
   /** Waits until the page is parsed and visible. */
-  async function shown() {
-    while (!visible() || document.readyState === 'loading') {
-      await new Promise((done) => on(document, 'readystatechange visibilitychange prerenderingchange', done));
+  const shown = async () => {
+    while (document.hidden || document.prerendering || document.readyState === 'loading') {
+      await new Promise((done) => on('readystatechange visibilitychange prerenderingchange', done));
     }
-  }
+  };
 
-  function optOut(method, value) {
+  /** Remembers 'in' or 'out', if one is given; tells whether the visitor is out. */
+  const opt = (way) => {
     try {
-      return localStorage[method]('counter:optout', value);
-    } catch (error) {} // no storage here
-  }
+      if (way) localStorage.counter = way;
+      return localStorage.counter === 'out';
+    } catch {} // no storage here
+  };
 
-  function allowed() {
-    return location.protocol !== 'file:' && optOut('getItem') !== '1' &&
-      (!navigator.webdriver || 'automated' in script.dataset) &&
-      (window.top === window || 'frames' in script.dataset);
-  }
+  // A link to #counter-optout or #counter-optin is all that a page needs for it.
+  const allowed = () => !(
+    opt(location.hash.split('#counter-opt')[1]) ||
+    'gpc' in options && navigator.globalPrivacyControl ||
+    navigator.webdriver && !('automated' in options) ||
+    top !== self && !('frames' in options)
+  );
 
-  async function ask(resource, body) {
-    const limit = new AbortController();
-    setTimeout(() => limit.abort(), 5000);
-    const method = body ? 'POST' : 'GET';
-    const go = () => fetch(api + resource, {
-      method, body, keepalive: !!body, credentials: 'omit', cache: 'no-cache', signal: limit.signal,
-    });
-    let answer = await go();
-    // Only a hit goes again, and only if it was answered: without an answer it may have been counted.
-    if (resource === 'hits' && answer.status >= 500) answer = await pause(1000).then(go);
-    return answer.json();
-  }
+  /** Returns the answer, {} if there is none. */
+  const ask = async (resource, body) => {
+    try {
+      const limit = new AbortController();
+      setTimeout(() => limit.abort(), 5000);
+      const go = () => fetch(api + resource, {
+        method: body && 'POST', body, keepalive: resource === 'hits', credentials: 'omit', cache: 'no-cache', signal: limit.signal,
+      });
+      const answer = await go();
+      // What was sent goes again only if it was refused: without an answer it may have been counted.
+      return Object(await (body && answer.status > 499 ? await pause(1000).then(go) : answer).json());
+    } catch {
+      return {};
+    }
+  };
 
-  async function send(path) {
-    const bytes = Array.from(crypto.getRandomValues(new Uint8Array(16)));
-    const hit = { site, path, id: bytes.map((byte) => (byte % 16).toString(16)).join('') };
+  const send = (resource, path) => {
+    const hit = { site, path };
     const body = JSON.stringify(hit);
-    if (window.fetch) return ask('hits', body);
-    if (!navigator.sendBeacon || !navigator.sendBeacon(api + 'hits', body)) {
-      new Image().src = `${api}hits.gif?${new URLSearchParams(hit)}`;
+    if (self.fetch) return ask(resource, body);
+    if (navigator.sendBeacon) return navigator.sendBeacon(api + resource, body);
+    return new Image().src = `${api}${resource}.gif?${new URLSearchParams(hit)}`;
+  };
+
+  const spell = (number, element) => {
+    try {
+      return number.toLocaleString(options.locale || element.closest('[lang]').lang, options);
+    } catch {
+      return number.toLocaleString();
     }
-  }
+  };
 
-  function each(attribute, visit) {
-    document.querySelectorAll(`[${attribute}]`).forEach((element) => visit(element, element.getAttribute(attribute)));
-  }
-
-  function fill(attribute, numbers) {
-    each(attribute, (element, key) => {
-      let number = numbers[key];
-      if (!Number.isFinite(number)) return;
-      try {
-        number = number.toLocaleString(document.documentElement.lang || undefined);
-      } catch (error) {} // no such language
-      element.textContent = number;
+  /** Writes what is known into the page, also into what came into it since; for the rest there is another file. */
+  const fill = () => {
+    let rest = !navigation.currentEntry || document.querySelector('[data-counter-widget],visitor-counter');
+    document.querySelectorAll('[data-counter],[data-counter-views]').forEach((element) => {
+      const { counter = 'views', counterViews } = element.dataset;
+      const number = counterViews ? views.get(counterViews) : numbers[counter];
+      if (number === undefined && (counterViews || counter === 'views')) rest = true;
+      if (typeof number !== 'number' && number !== '…') return;
+      const text = spell(number, element);
+      if (text !== element.textContent) element.textContent = text;
     });
-  }
-
-  function fillSite(numbers) {
-    const time = Date.parse((numbers.meta || {}).as_of);
-    if (time < newest) return; // overtaken, or from a cache
-    newest = time;
-    fill('data-counter', numbers);
-  }
-
-  async function fillViews(own) {
-    const paths = [];
-    each(VIEWS, (element, path) => (own || path) && !paths.includes(path) && paths.push(path));
-    while (paths.length) {
-      const some = [];
-      let query = '';
-      while (paths.length && some.length < 100 && query.length < 6000) { // proxies refuse longer ones
-        query += '&path=' + encodeURIComponent(paths[0] || pagePath());
-        some.push(paths.shift());
-      }
-      const { pages } = await ask(`sites/${site}/pages?${query.slice(1)}`);
-      const views = {};
-      some.forEach((path, index) => { views[path] = pages[index].views; });
-      fill(VIEWS, views);
+    if (rest && !more) {
+      more = document.createElement('script');
+      more.src = new URL('more.js', script.src);
+      document.head.append(more);
     }
-  }
+  };
 
-  async function refresh() {
-    fillSite(await ask(`sites/${site}/widget`));
-  }
+  const receive = (answer) => {
+    const time = answer.meta && Date.parse(answer.meta.as_of);
+    if (time >= newest) { // neither overtaken, nor from a cache
+      newest = time;
+      Object.assign(numbers, answer);
+    }
+    fill();
+    document.dispatchEvent(new CustomEvent('counter', { detail: numbers }));
+  };
 
-  async function show(path) {
-    const mine = ++turn;
+  const refresh = () => ask(`sites/${site}/widget`).then(receive);
+
+  const show = async (path) => {
+    const mine = path ? turn : ++turn;
     if (mine > 1) await pause(100); // an application redirects and sets its canonical link
     await shown();
-    if (mine !== turn) return;
+    if (!path && mine !== turn) return;
+    if (!allowed()) {
+      delete numbers.views;
+      return refresh();
+    }
     const page = path || pagePath();
-    const counts = allowed();
-    if (counts) {
-      if (page === last && Date.now() - when < 1000) return;
-      last = page;
-      when = Date.now();
-      const numbers = await send(page);
-      fillSite(numbers);
-      if (mine === turn && numbers.page) fill(VIEWS, { '': numbers.page.views });
-    } else await refresh();
-    await fillViews(!counts);
-  }
+    if (page === last && Date.now() - when < 1000) return;
+    last = page;
+    when = Date.now();
+    const answer = await send('hits', page);
+    if (answer.page && !path && mine === turn) numbers.views = answer.page.views;
+    receive(answer);
+  };
 
   /** A new address is a new page; a new hash or state is not. */
-  function moved(counts) {
+  const moved = (counts) => {
     const left = here;
-    here = address();
+    here = parts(location)[2];
+    allowed();
     if (!counts || left === here) return;
-    outdated = canonical();
-    each(VIEWS, (element, path) => path || (element.textContent = '…'));
-    quiet(show());
-  }
+    [outdated] = canonical();
+    numbers.views = '…';
+    fill();
+    show();
+  };
 
-  ['pushState', 'replaceState'].forEach((method) => {
-    const native = history[method];
-    history[method] = function () {
-      native.apply(this, arguments);
-      moved(method === 'pushState');
-    };
+  if (navigation.currentEntry) {
+    navigation.addEventListener('currententrychange', (event) => moved(event.navigationType !== 'replace'));
+  }
+  on('pageshow', (event) => {
+    if (event.persisted) show(last = '');
   });
-  on(window, 'popstate', moved);
-  on(window, 'pageshow', (event) => {
-    if (!event.persisted) return;
-    last = '';
-    quiet(show());
-  });
-  on(window, 'mousemove touchstart keydown scroll', () => { used = Date.now(); });
-  setInterval(() => visible() && quiet(refresh()), 30000);
+  on('mousemove touchstart keydown scroll', () => { used = 5; });
+  new MutationObserver(() => {
+    timer = timer || setTimeout(() => fill(timer = 0), 200);
+  }).observe(document, { childList: true, subtree: true });
+  setInterval(() => document.hidden || refresh(), 30000);
   setInterval(() => {
-    if (visible() && allowed() && Date.now() - used < 300000) quiet(ask('heartbeats', JSON.stringify({ site })));
+    if (!document.hidden && used-- > 0 && allowed()) send('heartbeats');
   }, 60000);
 
-  window.counter = window.counter || {
-    hit: (path) => quiet(show(path)),
-    refresh: () => quiet(refresh().then(() => fillViews(true))),
-    optOut: () => optOut('setItem', '1'),
-    optIn: () => optOut('removeItem'),
+  script.core = [site, numbers, views, ask, spell, fill, pagePath, moved];
+  self.counter = self.counter || {
+    hit: show,
+    refresh,
+    optOut: () => opt('out'),
+    optIn: () => opt('in'),
   };
-  quiet(show());
-}());
+  show();
+})();
