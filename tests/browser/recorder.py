@@ -52,6 +52,7 @@ class Recorder:
             "total": 412135,
         }
         self.cache_control = "public, max-age=2, stale-while-revalidate=30"
+        self.metric = "visits"
         self.as_of = "2026-11-24T03:20:00.123+07:00"
         self.views: dict[str, int | None] = {}
         self.faults: list[int] = []
@@ -123,7 +124,7 @@ class Recorder:
         return web.Response(status=503 if status == -1 else status) if status else None
 
     def _answer(self, **more: Any) -> web.Response:
-        meta = {"metric": "visits", "unit": "lượt truy cập", "as_of": self.as_of, "stale": False}
+        meta = {"metric": self.metric, "unit": "lượt truy cập", "as_of": self.as_of, "stale": False}
         return self._json({**self.numbers, **more, "meta": meta})
 
     def _json(self, content: Any) -> web.Response:

@@ -41,7 +41,9 @@ class Block {
     this.list.setAttribute('aria-live', 'off');
     this.isDigits = theme === 'digits';
     const shown = (settings.show || '').split(/[\s,]+/).filter(Boolean);
-    for (const name of shown.length ? shown : MAIN) this.addRow(name);
+    const names = shown.length ? shown : MAIN.slice();
+    if (this.isDigits) names.sort((one, other) => (other === 'total') - (one === 'total')); // the big one leads
+    names.forEach((name) => this.addRow(name));
     this.root = root;
   }
 
