@@ -42,6 +42,7 @@ class Recorder:
         self.scripts = {name: (BUILT / file).read_text(encoding="utf-8") for name, file in CURRENT.items()}
         self.rest: asyncio.Queue[str] = asyncio.Queue()
         self.page_headers: dict[str, str] = {}
+        self.charset = "utf-8"
         self.requests: list[Request] = []
         self.numbers: dict[str, Any] = {
             "online": 5,
@@ -73,7 +74,7 @@ class Recorder:
         app.router.add_get("/v1/sites/{site}/pages", self._pages)
         app.router.add_post("/v1/sites/{site}/pages", self._pages)
         app.router.add_static("/demo", STATIC / "demo")
-        app.router.add_get("/{name:counter|more}.js", self._script)
+        app.router.add_get("/{name:counter|more|jquery}.js", self._script)
         app.router.add_get("/orders{page:/.*}", self._order)
         app.router.add_get("/{path:.*}", self._page)
         return app
@@ -159,7 +160,12 @@ class Recorder:
         html = self.pages.get(request.path)
         if html is None:
             return web.Response(status=204 if request.path == "/favicon.ico" else 404)
-        return web.Response(text=html, content_type="text/html", headers=self.page_headers)
+        return web.Response(
+            body=html.encode(self.charset, "xmlcharrefreplace"),
+            content_type="text/html",
+            charset=self.charset,
+            headers=self.page_headers,
+        )
 
     async def _slow_page(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/html"})

@@ -95,6 +95,7 @@ class Block {
       entry.wheels.prepend(wheel);
     }
     while (entry.wheels.children.length > digits.length) entry.wheels.firstChild.remove();
+    entry.value.style.setProperty('--digits', digits.length);
     Array.from(digits, (digit, index) => entry.wheels.children[index].firstChild.style.setProperty('--at', digit));
   }
 

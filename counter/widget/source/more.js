@@ -4,6 +4,7 @@ const SETTINGS = ['site', 'theme', 'scheme', 'show', 'lang', 'title'];
 const tag = document.currentScript;
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 const blocks = new Map(); // host → block, and the feed it shows
+const waiting = new Map(); // host → settings, of blocks to be drawn
 const feeds = new Map(); // site → where its numbers come from
 
 let core; // what the script of the page shares with this file, if it has one
@@ -52,22 +53,34 @@ const settingsOf = (host) => {
   return settings;
 };
 
+/** Draws the next new block, and leaves time for the page before the one after it. */
+function drawNext() {
+  const [[host, settings]] = waiting;
+  waiting.delete(host);
+  const block = new Block(host, settings, core ? core.spell : localise);
+  blocks.set(host, { block, key: JSON.stringify(settings) });
+  block.show(feedOf(settings.site).numbers);
+  block.appear(host);
+  if (waiting.size) setTimeout(drawNext);
+}
+
 /** Draws every block whose numbers are there; until then, what stands in its place stays. */
 function showBlocks() {
+  const idle = !waiting.size;
   document.querySelectorAll('[data-counter-widget],visitor-counter').forEach((host) => {
     const settings = settingsOf(host);
     const feed = feedOf(settings.site);
     if (!feed || !feed.numbers.meta) return;
-    const key = JSON.stringify(settings);
-    let drawn = blocks.get(host);
-    if (!drawn || drawn.key !== key) {
-      drawn = { key, block: new Block(host, settings, core ? core.spell : localise) };
-      blocks.set(host, drawn);
-      drawn.block.show(feed.numbers);
-      drawn.block.appear(host);
-    } else drawn.block.show(feed.numbers, !calm.matches && !document.hidden);
+    const drawn = blocks.get(host);
+    if (!drawn || drawn.key !== JSON.stringify(settings)) waiting.set(host, settings);
+    else drawn.block.show(feed.numbers, !calm.matches && !document.hidden);
   });
   blocks.forEach((drawn, host) => host.isConnected || blocks.delete(host));
+  if (!idle || !waiting.size) return;
+  setTimeout(() => { // the first number of a page costs the browser more than a whole block does
+    localise(0, document.body);
+    setTimeout(drawNext);
+  });
 }
 
 /** Asks for the views of all pages that are listed and not known yet, in one request. */
@@ -166,5 +179,5 @@ if (!customElements.get('visitor-counter')) { // this file is there twice
     attributeFilter: ['data-counter', 'data-counter-views', ...SETTINGS.map((name) => 'data-' + name)],
   });
   document.addEventListener('counter', update);
-  update();
+  setTimeout(update);
 }
