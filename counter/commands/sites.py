@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import reduce
 from getpass import getuser
+from textwrap import indent
 from typing import Any, Final
 
 import click
@@ -14,11 +15,13 @@ from counter.aggregates.adjustments import Ledger
 from counter.aggregates.store import AggregateStore
 from counter.clock import system_clock
 from counter.commands.running import counts, database, runs, say
+from counter.commands.snippets import snippets
 from counter.config import Settings
 from counter.errors import SiteError
 from counter.hits.signing import debug_key
 from counter.sites.model import METRICS, Site, SiteSettings
 from counter.sites.store import SiteStore
+from counter.widget.files import pinned
 
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 ALL: Final = "all"
@@ -80,8 +83,8 @@ async def add_command(settings: Settings, key: str, **options: Any) -> None:
     """Register a site."""
     async with database(settings) as connection:
         await SiteStore(connection).add(key, SiteSettings(**chosen(options)))
-    say(f"added {key}; put this into its pages, with the address of this service for HOST:\n")
-    say(f'<script async src="https://HOST/counter.js" data-site="{key}"></script>')
+    say(f"added {key}; put this into its pages, or choose from `counter site show {key}`:\n")
+    say(snippets(key, settings, pinned(settings.script_path))[0].markup)
 
 
 @site_group.command("set")
@@ -127,7 +130,7 @@ async def list_command(settings: Settings) -> None:
 @click.option("--secret", is_flag=True, help="Show what signs the tokens of this site, too.")
 @runs
 async def show_command(settings: Settings, key: str, *, secret: bool) -> None:
-    """Show a site: its settings, its totals as rolled up, and its ledger."""
+    """Show a site: its settings, its totals as rolled up, its ledger, and the markup for its pages."""
     async with database(settings) as connection:
         site = await SiteStore(connection).find(key)
         ledger = Ledger(connection)
@@ -143,6 +146,8 @@ async def show_command(settings: Settings, key: str, *, secret: bool) -> None:
         for row in adjustments:
             table.add_row(f"{row.created_at:%F %T%z}", row.metric, f"{row.amount:+d}", row.reason, row.author)
         Console().print(table)
+    for snippet in snippets(key, settings, pinned(settings.script_path)):
+        say(f"\n{snippet.purpose}:\n{indent(snippet.markup, '  ')}")
 
 
 @site_group.command("remove")

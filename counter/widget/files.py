@@ -1,10 +1,9 @@
 """The files that are served as they are: the script, its types, the contract, the demo portal."""
 
 import gzip
-from base64 import b64encode
 from collections.abc import Mapping
 from functools import cache
-from hashlib import blake2b, sha384
+from hashlib import blake2b
 from http import HTTPStatus
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -14,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from counter.http import ANY_ORIGIN, SAFE, Handler
+from counter.widget.names import DEFAULT_PATH, Pinned, address_of_build, addresses_of, integrity_of
 
 TYPES: Final[Mapping[str, str]] = {
     "css": "text/css",
@@ -27,25 +27,12 @@ TYPES: Final[Mapping[str, str]] = {
     "webp": "image/webp",
 }
 COMPRESSED: Final = frozenset({"css", "html", "js", "json", "svg", "ts"})
-DEFAULT_PATH: Final = "/counter.js"
 SCRIPT_CACHE: Final = "public, max-age=3600, stale-while-revalidate=86400"
 FOREVER: Final = "public, max-age=31536000, immutable"
 DEMO_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-
-
-class Pinned(NamedTuple):
-    """A file under a name that never means another one.
-
-    Attributes:
-        address: its path on the service.
-        integrity: what a page writes into its tag, so that the browser refuses any other content.
-    """
-
-    address: str
-    integrity: str
 
 
 class _File(NamedTuple):
@@ -91,29 +78,12 @@ def demo_routes() -> list[web.RouteDef]:
     return routes
 
 
-def addresses_of(script_path: str) -> dict[str, str]:
-    """Return where the script (`counter`) and the file that it loads (`more`) are."""
-    folder = script_path.rpartition("/")[0]
-    return {"counter": script_path, "more": f"{folder}/more.js"}
-
-
 def pinned(script_path: str) -> dict[str, Pinned]:
     """Return the addresses of the latest build that never change, for `counter` and `more`."""
     return {
-        part: Pinned(_kept_at(script_path, name), integrity_of((_built() / name).read_bytes()))
+        part: Pinned(address_of_build(script_path, name), integrity_of((_built() / name).read_bytes()))
         for part, name in _current().items()
     }
-
-
-def integrity_of(body: bytes) -> str:
-    """Return what stands in the `integrity` of a tag that loads this content."""
-    return f"sha384-{b64encode(sha384(body).digest()).decode()}"
-
-
-def _kept_at(script_path: str, name: str) -> str:
-    """Return the address of a build; the script's follows the name that the operator chose."""
-    part, _, build = name.partition("-")
-    return f"{addresses_of(script_path)[part].removesuffix('.js')}-{build}"
 
 
 def _serving_builds(part: str) -> Handler:

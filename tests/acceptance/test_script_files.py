@@ -3,7 +3,8 @@
 import pytest
 from aiohttp import ClientSession
 
-from counter.widget.files import SCRIPT_CACHE, addresses_of, integrity_of, pinned
+from counter.widget.files import SCRIPT_CACHE, pinned
+from counter.widget.names import addresses_of, integrity_of
 from tests.acceptance.conftest import Running
 
 

@@ -66,6 +66,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "imports",
         "checks",
         "hits",
+        "widget",  # `site show` prints the tag of the script's latest build
         "rollup",
         "buckets",
         "aggregates",
@@ -92,6 +93,7 @@ MUST_BE_PURE = {
     "counter.checks.findings",
     "counter.checks.keyspace",
     "counter.checks.rules",
+    "counter.commands.snippets",
     "counter.hits.admission",
     "counter.hits.beacon",
     "counter.hits.bots",
@@ -109,6 +111,7 @@ MUST_BE_PURE = {
     "counter.widget.markup",
     "counter.widget.periods",
     "counter.widget.listing",
+    "counter.widget.names",
     "counter.widget.render",
     "counter.widget.series",
     "counter.widget.sheet",
