@@ -88,6 +88,36 @@ async def bare_chromium(chromium_path: str) -> AsyncIterator[Any]:
         yield start
 
 
+FIREFOX = next((name for name in ("firefox", "firefox-esr") if shutil.which(name)), None)
+BARE_BROWSERS = ["chromium", *([FIREFOX] if FIREFOX else [])]
+"""What is there to be started without a tool that holds it; Firefox where it is installed."""
+
+
+@pytest.fixture(params=BARE_BROWSERS)
+async def bare_browser(request: pytest.FixtureRequest, chromium_path: str) -> AsyncIterator[Any]:
+    """Start a browser that no tool holds, at an address; what it is not told it does not do."""
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
+        command = (
+            [chromium_path, *ARGUMENTS, "--headless=new", f"--user-data-dir={folder}"]
+            if request.param == "chromium"
+            else [request.param, "--headless", "--no-remote", "--profile", folder]
+        )
+
+        async def start(url: str) -> None:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                url,
+                env=os.environ | {"HOME": folder, "TMPDIR": folder},
+                stdout=DEVNULL,
+                stderr=DEVNULL,
+            )
+            stack.push_async_callback(process.wait)
+            stack.callback(process.terminate)
+
+        yield start
+
+
 @pytest.fixture
 async def open_page(browser: Browser) -> AsyncIterator[Any]:
     """Open pages, each in a context of its own; at the end their consoles must be clean.
