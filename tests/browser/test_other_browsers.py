@@ -58,7 +58,7 @@ async def test_it_counts_and_fills(recorder, tell):
 async def test_it_follows_an_application(recorder, tell):
     """New addresses count, replaced ones and hashes do not."""
     await tell(
-        "history.replaceState({}, '', '/other'), (location.hash = 'x'), history.replaceState({}, '', '/a')"
+        "history.replaceState({}, '', '/other'), (location.hash = 'x'), history.replaceState({}, '', '/a'), 1"
     )
     await tell("history.pushState({}, '', '/c'), 1")
     await recorder.until_sent(2)
