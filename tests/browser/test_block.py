@@ -130,7 +130,7 @@ async def test_the_rows_can_be_chosen(recorder, page):
     )
 
 
-@pytest.mark.parametrize(("metric", "label"), [("views", "Tổng lượt xem"), ("visitors", "Tổng lượt khách")])
+@pytest.mark.parametrize(("metric", "label"), [("views", "Tổng lượt xem"), ("visitors", "Tổng số khách")])
 async def test_the_total_is_called_what_it_is(recorder, page, metric, label):
     """A site that counts views does not call them visits."""
     recorder.metric = metric
