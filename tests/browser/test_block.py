@@ -105,7 +105,7 @@ async def test_it_speaks_the_language_of_the_page(recorder, page, language):
     ("lang", "options", "title"),
     [
         ("vi_VN", "", "Thống kê truy cập"),
-        ("fr-CA", "", "Statistiques de visites"),
+        ("fr-CA", "", "Statistiques de fréquentation"),
         ("tlh", "", "Visitor statistics"),
         ("en", "data-lang=vi", "Thống kê truy cập"),
         ("vi", "data-title='Lượt khách'", "Lượt khách"),

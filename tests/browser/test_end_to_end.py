@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from counter.app import serve
 from counter.config import Settings
+from counter.widget.files import pinned
 
 READER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 OTHER_READER = "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Mobile"
@@ -96,6 +97,49 @@ async def test_the_picture_counts_without_scripts(settings, open_page):
         page = await open_page(user_agent=READER)
         await page.goto(portal)
         assert await shown(page) == ([2, 2, 2, 2, 2], 2)
+
+
+def pinned_page():
+    """Return a page that pins both files of the latest build, as `counter site show` prints it."""
+    tags = [
+        f'<script async src="{pin.address}" crossorigin integrity="{pin.integrity}" {options}></script>'
+        for pin, options in zip(
+            pinned("/counter.js").values(), ('data-site="demo" data-automated data-more', ""), strict=True
+        )
+    ]
+    body = '<div data-counter-widget><i>Tổng: …</i></div><b data-counter-views="/demo/lich-tiem-chung.html">…</b>'
+    return (
+        f'<!doctype html><html lang="vi"><meta charset="utf-8"><title>x</title>{"".join(tags)}{body}</html>'
+    )
+
+
+async def test_a_pinned_page_runs_what_it_names(settings, open_page):
+    """With the printed hashes the script, the list and the block work on the real service."""
+    async with serving(settings) as portal:
+        page = await open_page(user_agent=READER)
+        await page.route(
+            f"{portal}pinned", lambda route: route.fulfill(body=pinned_page(), content_type="text/html")
+        )
+        await page.goto(f"{portal}pinned")
+        await expect(page.get_by_role("listitem").last).to_have_text("Tổng lượt truy cập 1")
+        await expect(page.locator("b")).to_have_text("0")
+
+
+async def test_a_pinned_page_runs_nothing_else(settings, browser):
+    """A file that is not what the page pinned is not run: the page stays as its author wrote it."""
+    async with serving(settings) as portal:
+        page = await browser.new_page(user_agent=READER)
+        spoilt = pinned_page().replace("sha384-", "sha384-AAAA")
+        await page.route(
+            f"{portal}pinned", lambda route: route.fulfill(body=spoilt, content_type="text/html")
+        )
+        await page.goto(f"{portal}pinned")
+        await page.wait_for_load_state("networkidle")
+        assert await page.evaluate("[typeof counter, document.querySelector('b').textContent]") == [
+            "undefined",
+            "…",
+        ]
+        await page.close()
 
 
 async def test_numbers_outlive_the_service(settings, open_page, database_url):

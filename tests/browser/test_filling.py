@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from playwright.async_api import expect
 
 FENCE = "counter.hit('/fence')"
 PERIODS = ["online", "today", "yesterday", "week", "month", "total"]
@@ -264,3 +265,16 @@ async def test_the_page_is_told_when_numbers_come(recorder, page):
     first, second = await page.evaluate("told")
     assert (first["total"], first["views"], first["meta"]["metric"]) == (412135, 969, "visits")
     assert second == first
+
+
+async def test_views_that_could_not_be_had_come_later(recorder, page):
+    """A list whose answer failed, or did not know a page, is asked for again with the next numbers."""
+    recorder.views = {"/b": 7, "/c": None}
+    recorder.pages["/a"] = recorder.embed(views_of(["/b", "/c"]))
+    await page.clock.install(time=0)
+    await page.goto(recorder.url + "/a")
+    await expect(page.locator("i")).to_have_text(["7", "–"])
+    recorder.views["/c"] = 8
+    await page.clock.run_for(30_000)
+    await expect(page.locator("i")).to_have_text(["7", "8"])
+    assert [paths_of(request) for request in recorder.sent("/v1/sites/demo/pages")] == [["/b", "/c"], ["/c"]]

@@ -57,10 +57,31 @@ async def test_fresh_numbers_appear_by_themselves(recorder, page, stay):
     await page.get_by_text("6", exact=True).wait_for()
 
 
+async def test_a_tap_is_a_use(recorder, open_page):
+    """A finger that only taps keeps its reader online: browsers report a tap as a move of the mouse too."""
+    page = await open_page(has_touch=True, is_mobile=True)
+    recorder.pages["/a"] = recorder.embed("<p>Trang</p>")
+    await page.goto(recorder.url + "/a")
+    await page.evaluate("addEventListener('mousemove', () => { window.moved = true; })")
+    await page.tap("p")
+    await page.wait_for_function("window.moved")
+
+
+async def test_a_page_without_numbers_asks_for_none(recorder, page):
+    """A page that only counts keeps its reader online, and asks for nothing that it does not show."""
+    recorder.pages["/a"] = recorder.embed("<p>Trang</p>")
+    await page.clock.install(time=0)
+    await page.goto(recorder.url + "/a")
+    await recorder.until_sent(1)
+    await page.clock.run_for(3 * MINUTE)
+    await recorder.until_sent(3, "/v1/heartbeats")
+    assert recorder.sent("/v1/sites") == []
+
+
 async def test_a_page_that_nobody_uses_goes_offline(page, stay):
     """Without a sign of a person heartbeats end within five minutes, and begin again with the next one."""
     assert 4 <= (await stay(10)).count(("POST", "heartbeats")) <= 5
-    for event in ["mousemove", "keydown", "touchstart", "scroll"]:
+    for event in ["mousemove", "keydown", "scroll"]:
         await page.evaluate(f"document.body.dispatchEvent(new Event('{event}'))")
         assert (await stay(1)).count(("POST", "heartbeats")) == 1
         assert (await stay(10)).count(("POST", "heartbeats")) <= 5

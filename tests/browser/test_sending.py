@@ -54,6 +54,7 @@ async def test_a_failed_hit_is_sent_again_as_the_same_hit(recorder, page, fault)
 async def test_a_hit_is_sent_twice_at_most(recorder, page, fault):
     """A service that is down is not hammered by the pages that embed it."""
     recorder.faults = [fault] * 2
+    recorder.views["/x"] = 1
     recorder.pages["/a"] = recorder.embed("<b data-counter-views=/x>…</b>")
     await page.goto(recorder.url + "/a")
     await recorder.until_sent(2)

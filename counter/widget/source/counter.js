@@ -20,6 +20,7 @@
   let used = 5; // minutes for which the page counts as used
   let more = 'more' in options; // the page has a tag of its own for it
   let timer;
+  let shows; // whether the page has anything that numbers are shown in
 
   const canonical = () => parts(document.querySelector('link[rel=canonical]') || location);
 
@@ -91,10 +92,11 @@
   const fill = () => {
     let rest = !navigation.currentEntry || document.querySelector('[data-counter-widget],visitor-counter');
     document.querySelectorAll('[data-counter],[data-counter-views]').forEach((element) => {
+      shows = 1;
       const { counter = 'views', counterViews } = element.dataset;
       const number = counterViews ? views.get(counterViews) : numbers[counter];
       if (number === undefined && (counterViews || counter === 'views')) rest = true;
-      if (typeof number !== 'number' && number !== '…') return;
+      if (number !== '…' && typeof number !== 'number') return;
       const text = spell(number, element);
       if (text !== element.textContent) element.textContent = text;
     });
@@ -110,9 +112,9 @@
     if (time >= newest) { // neither overtaken, nor from a cache
       newest = time;
       Object.assign(numbers, answer);
+      document.dispatchEvent(new CustomEvent('counter', { detail: numbers }));
     }
     fill();
-    document.dispatchEvent(new CustomEvent('counter', { detail: numbers }));
   };
 
   const refresh = () => ask(`sites/${site}/widget`).then(receive);
@@ -153,14 +155,12 @@
   on('pageshow', (event) => {
     if (event.persisted) show(last = '');
   });
-  on('mousemove touchstart keydown scroll', () => { used = 5; });
+  on('mousemove keydown scroll', () => { used = 5; }); // a tap moves the mouse as well
   new MutationObserver(() => {
     timer = timer || setTimeout(() => fill(timer = 0), 200);
   }).observe(document, { childList: true, subtree: true });
-  setInterval(() => document.hidden || refresh(), 30000);
-  setInterval(() => {
-    if (!document.hidden && used-- > 0 && allowed()) send('heartbeats');
-  }, 60000);
+  setInterval(() => document.hidden || !(shows || more) || refresh(), 30000);
+  setInterval(() => document.hidden || used-- > 0 && allowed() && send('heartbeats'), 60000);
 
   script.core = [site, numbers, views, ask, spell, fill, pagePath, moved];
   self.counter = self.counter || {

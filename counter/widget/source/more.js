@@ -5,6 +5,7 @@ const tag = document.currentScript;
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 const blocks = new Map(); // host → block, and the feed it shows
 const waiting = new Map(); // host → settings, of blocks to be drawn
+const unknown = new Set(); // paths whose views could not be had; they are asked for with the next numbers
 const feeds = new Map(); // site → where its numbers come from
 
 let core; // what the script of the page shares with this file, if it has one
@@ -106,9 +107,9 @@ async function fillLists() {
     const { pages } = await ask(
       `sites/${site}/pages${isShort ? query : ''}`, isShort ? undefined : JSON.stringify({ paths }),
     );
-    if (!Array.isArray(pages)) return;
     part.forEach((path, index) => {
-      const number = (pages[index] || {}).views;
+      const number = Array.isArray(pages) && pages[index] ? pages[index].views : null;
+      if (number === null) unknown.add(path);
       if (path) views.set(path, number);
       else if (own === pagePath()) numbers.views = number;
     });
@@ -178,6 +179,10 @@ if (!customElements.get('visitor-counter')) { // this file is there twice
     subtree: true,
     attributeFilter: ['data-counter', 'data-counter-views', ...SETTINGS.map((name) => 'data-' + name)],
   });
-  document.addEventListener('counter', update);
+  document.addEventListener('counter', () => {
+    if (core) unknown.forEach((path) => (path ? core.views.delete(path) : delete core.numbers.views));
+    unknown.clear();
+    update();
+  });
   setTimeout(update);
 }

@@ -41,7 +41,7 @@ export interface Counter {
   optIn(): void;
 }
 
-/** Dispatched on `document` as `counter` each time numbers were asked for; `detail` is the latest. */
+/** Dispatched on `document` as `counter` each time numbers came; `detail` holds the latest. */
 export type CounterEvent = CustomEvent<CounterNumbers>;
 
 export type CounterTheme = "plain" | "card" | "line" | "digits";
