@@ -11,7 +11,7 @@ from counter.buckets.lane import Lane, Outcome
 from counter.buckets.store import BucketStore
 from counter.errors import BusyError
 
-TAKE_OVER_SECONDS: Final = 5.0
+TAKE_OVER_SECONDS: Final = 2.0
 """How often the spools of processes that are gone are looked for."""
 
 

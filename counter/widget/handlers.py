@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from counter.errors import InvalidInputError, NumbersUnavailableError
+from counter.errors import NumbersUnavailableError
 from counter.http import cacheable_json, preflight, read_body
 from counter.sites.model import Site
 from counter.sites.registry import SiteRegistry
