@@ -91,7 +91,7 @@ async def build(
 
         lanes = _lanes(settings, store, sites, _finder(pool), metrics, clock, passing)
         recorder = Recorder(store, lanes, waiting_hits=settings.waiting_hits)
-        await rooms.enter_async_context(salts.foreseen())
+        await rooms.enter_async_context(salts.foreseen(metrics.salts))
         await rooms.enter_async_context(recorder.running())
 
         refresh_base = _refresher(rollup, pool, clock)

@@ -83,6 +83,22 @@ class RollupMetrics:
         )
 
 
+class SaltMetrics:
+    """The secrets behind the visitor ids."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.overdue = Gauge(
+            "counter_salts_overdue",
+            "Days whose salt is over and may still be in a file of Redis; see docs/privacy.md.",
+            registry=registry,
+        )
+        self.looked = Gauge(
+            "counter_salts_looked_timestamp_seconds",
+            "When this process last looked for salts that are over; 0 if it never did.",
+            registry=registry,
+        )
+
+
 class HttpMetrics:
     """What was asked and answered."""
 
@@ -126,6 +142,7 @@ class Metrics:
     recorder: RecorderMetrics = field(init=False)
     spool: SpoolMetrics = field(init=False)
     rollup: RollupMetrics = field(init=False)
+    salts: SaltMetrics = field(init=False)
     http: HttpMetrics = field(init=False)
 
     def __post_init__(self) -> None:
@@ -135,4 +152,5 @@ class Metrics:
         object.__setattr__(self, "recorder", RecorderMetrics(self.registry, redis_errors))
         object.__setattr__(self, "spool", SpoolMetrics(self.registry))
         object.__setattr__(self, "rollup", RollupMetrics(self.registry))
+        object.__setattr__(self, "salts", SaltMetrics(self.registry))
         object.__setattr__(self, "http", HttpMetrics(self.registry, redis_errors))

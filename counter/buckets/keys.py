@@ -17,6 +17,7 @@
 | `counter:{LANE}:bucket:NAME:changed` | set | pages whose views changed since their last rollup |
 | `counter:{LANE}:site:SITE:earlier:DAY` | string | HyperLogLog of closed buckets of a day that goes on |
 | `counter:{salt}:DAY` | string | the secret of the visitor ids of a day |
+| `counter:{salt}:traces` | set | days whose secret may be in a file of the server |
 
 A bucket's NAME is `SITE DAY GENERATION`; no part of it holds a space.
 """
@@ -82,6 +83,9 @@ class LaneKeys:
 
 SALTS_LANE: Final = LaneKeys("salt")
 """Salts are no lane's, but in a cluster they need a place, too."""
+
+SALT_TRACES: Final = f"{SALTS_LANE.prefix}traces"
+"""The key of the list of days whose salt was written and is not certainly gone from the server's files."""
 
 
 def salt_key(day: date) -> str:
