@@ -7,10 +7,11 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import urlsplit
 
 import asyncpg
 
-from counter.errors import AggregatesUnavailableError
+from counter.errors import AggregatesUnavailableError, ConfigError
 
 CONNECT_SECONDS: Final = 5
 COMMAND_SECONDS: Final = 60
@@ -31,7 +32,12 @@ else:
 
 @asynccontextmanager
 async def open_pool(url: str) -> AsyncGenerator[Pool]:
-    """Yield a pool; it connects when it is first used, so Postgres may come later."""
+    """Yield a pool; it connects when it is first used, so Postgres may come later.
+
+    Raises:
+        ConfigError: the URL is none.
+    """
+    _check(url)
     pool = asyncpg.create_pool(
         url,
         min_size=0,
@@ -66,7 +72,9 @@ async def connected(url: str, name: str = "counter") -> AsyncGenerator[Connectio
 
     Raises:
         AggregatesUnavailableError: it could not be had, or Postgres failed within.
+        ConfigError: the URL is none.
     """
+    _check(url)
     with translated():
         connection = await asyncpg.connect(
             url,
@@ -92,14 +100,22 @@ def translated() -> Generator[None]:
         raise AggregatesUnavailableError(f"Postgres: {type(error).__name__}: {error}") from error
 
 
-async def migrate(url: str) -> list[str]:
+async def migrate(url: str, grant_to: str = "") -> list[str]:
     """Apply the migrations that the database lacks and return their names; many may call at once.
+
+    Args:
+        url: of the database, as a role that may make tables; any role will do where nothing is lacking.
+        grant_to: a role that gets the rights of the service, and no others.
 
     Raises:
         AggregatesUnavailableError: Postgres does not answer, or a migration failed and was rolled back.
     """
     async with connected(url, "counter migrate") as connection, connection.transaction():
-        return await _migrate(connection)
+        applied = await _migrate(connection)
+        if grant_to:
+            for (statement,) in await connection.fetch(read_query("migrations.rights"), grant_to):
+                await connection.execute(statement)
+        return applied
 
 
 def migration_versions() -> list[str]:
@@ -120,9 +136,29 @@ def sql_folder() -> Traversable:
     return packaged if packaged.is_dir() else Path(__file__).parent.parent / "sql"
 
 
+def _check(url: str) -> None:
+    """Look at a URL before the driver does, whose complaint may quote a piece of the password.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        parts = urlsplit(url)
+        for host in parts.netloc.rpartition("@")[2].split(","):
+            _port = urlsplit(f"//{host}").port
+    except ValueError:
+        parts = None
+    if parts is None or parts.scheme not in {"postgresql", "postgres"} or "@" in parts.path:
+        raise ConfigError(
+            "COUNTER_DATABASE_URL: it cannot be read; it is postgresql://user:password@host:5432/counter, "
+            "with %2F for /, %23 for # and %3F for ? in the password"
+        ) from None
+
+
 async def _migrate(connection: Connection) -> list[str]:
     await connection.execute("select pg_advisory_xact_lock($1)", MIGRATION_LOCK)
-    await connection.execute("create table if not exists schema_migrations (version text primary key)")
+    if await connection.fetchval("select to_regclass('schema_migrations') is null"):
+        await connection.execute("create table schema_migrations (version text primary key)")
     known = {row["version"] for row in await connection.fetch("select version from schema_migrations")}
     found = sorted(sql_folder().joinpath("migrations").iterdir(), key=lambda file: file.name)
     missing = [file for file in found if file.name.endswith(".sql") and _version(file) not in known]

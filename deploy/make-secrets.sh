@@ -13,12 +13,15 @@ random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
 
 umask 022
 mkdir -m 700 secrets
-cd secrets
-postgres=$(random)
+owner=$(random)
+service=$(random)
 valkey=$(random)
-printf '%s' "$postgres" >postgres_password
-printf 'postgresql://counter:%s@postgres:5432/counter' "$postgres" >database_url
-printf 'user default on >%s ~* &* +@all\n' "$valkey" >valkey.acl
-printf 'redis://:%s@valkey:6379/0' "$valkey" >redis_url
-printf '*\n' >.gitignore
+printf '%s' "$(random)" >secrets/postgres_password
+printf '%s' "$owner" >secrets/owner_password
+printf '%s' "$service" >secrets/service_password
+printf 'postgresql://counter_owner:%s@postgres:5432/counter' "$owner" >secrets/owner_url
+printf 'postgresql://counter_service:%s@postgres:5432/counter' "$service" >secrets/database_url
+sed "s/PASSWORD/$valkey/" valkey.acl >secrets/valkey.acl
+printf 'redis://counter:%s@valkey:6379/0' "$valkey" >secrets/redis_url
+printf '*\n' >secrets/.gitignore
 echo "made deploy/secrets"

@@ -13,18 +13,26 @@ import redis.asyncio as redis
 from counter.database import migrate
 from counter.embedded.postgres import Postgres
 from counter.embedded.valkey import Valkey
+from tests import rights
 from tests.engines.cluster import Cluster
 from tests.engines.sentinel import Sentinels
 
 _NUMBERS = count(1)
 _TEMPLATE = "counter_template"
+_DEPLOY = Path(__file__).parent.parent / "deploy"
 
 
 @pytest.fixture(scope="session")
 async def valkey() -> AsyncIterator[Valkey]:
     """A running Valkey; a test may kill it, the next one finds it running."""
     folder = Path(tempfile.mkdtemp(prefix="counter-valkey-"))
-    async with Valkey(folder) as engine:
+    # The users that we ship, but for the tests' own, who may do everything.
+    shipped = (_DEPLOY / "valkey.acl").read_text(encoding="utf-8").replace("PASSWORD", rights.PASSWORD)
+    users = folder / "users.acl"
+    users.write_text(
+        shipped.replace("user default off", "user default on nopass ~* &* +@all"), encoding="utf-8"
+    )
+    async with Valkey(folder, options=("--aclfile", str(users))) as engine:
         yield engine
     shutil.rmtree(folder)
 
@@ -81,9 +89,11 @@ async def sentinel_url(sentinel: Sentinels) -> str:
 
 @pytest.fixture(scope="session")
 async def _template(postgres: Postgres) -> str:
-    """A migrated database, to be cloned."""
-    await _run(postgres, f"CREATE DATABASE {_TEMPLATE}")
-    await migrate(_url(postgres, _TEMPLATE))
+    """A migrated database with the roles that we ship, to be cloned."""
+    await _run(postgres.url, f"CREATE DATABASE {_TEMPLATE}")
+    url = _url(postgres, _TEMPLATE)
+    await _run(url, (_DEPLOY / "postgres-roles.sql").read_text(encoding="utf-8"))
+    await migrate(rights.database_url_of(rights.OWNER, url), rights.SERVICE)
     return _TEMPLATE
 
 
@@ -92,10 +102,12 @@ async def database_url(postgres: Postgres, _template: str) -> AsyncIterator[str]
     """The address of a fresh, migrated database."""
     await postgres.start()
     name = f"test_{next(_NUMBERS)}"
-    await _run(postgres, f"CREATE DATABASE {name} TEMPLATE {_template}")
+    await _run(postgres.url, f"CREATE DATABASE {name} TEMPLATE {_template}")
+    # Who may use a database stands outside of it, so a clone does not have it.
+    await _run(_url(postgres, name), (_DEPLOY / "postgres-roles.sql").read_text(encoding="utf-8"))
     yield _url(postgres, name)
     await postgres.start()
-    await _run(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    await _run(postgres.url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -108,8 +120,8 @@ def _url(postgres: Postgres, database: str) -> str:
     return postgres.url.replace("/counter?", f"/{database}?")
 
 
-async def _run(postgres: Postgres, statement: str) -> None:
-    connection = await asyncpg.connect(postgres.url)
+async def _run(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
     try:
         await connection.execute(statement)
     finally:

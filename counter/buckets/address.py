@@ -18,6 +18,10 @@ from counter.errors import ConfigError
 PORTS: Final = {"cluster": 6379, "sentinel": 26379}
 
 
+ESCAPING: Final = "write %2F for /, %23 for # and %3F for ? in a password"
+"""Nothing of an address is quoted in errors: what looks like a port may be a piece of the password."""
+
+
 class Way(Enum):
     """How the server that holds a lane is found."""
 
@@ -92,7 +96,7 @@ def _path(way: Way, path: str, query: dict[str, list[str]]) -> tuple[str, int]:
         raise ConfigError("COUNTER_REDIS_URL: name the service that the Sentinels watch: …/SERVICE")
     number = db or query.get("db", ["0"])[0]
     if not number.isdecimal():
-        raise ConfigError(f"COUNTER_REDIS_URL: {number} is not the number of a database")
+        raise ConfigError("COUNTER_REDIS_URL: what stands for the number of a database is none")
     return unquote(service), int(number)
 
 
@@ -101,7 +105,7 @@ def _node(text: str, port: int) -> tuple[str, int]:
     try:
         host, number = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigError(f"COUNTER_REDIS_URL: {text} has no good port") from error
+        raise ConfigError(f"COUNTER_REDIS_URL: a host has no good port; {ESCAPING}") from error
     if not host:
         raise ConfigError("COUNTER_REDIS_URL: a host is missing")
     return host, number or port

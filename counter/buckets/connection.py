@@ -10,10 +10,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
-from counter.buckets.address import Address, Way, parse_address
+from counter.buckets.address import ESCAPING, Address, Way, parse_address
 from counter.buckets.keys import LaneKeys
 from counter.buckets.primaries import ClusterPrimaries, Node, Primaries, SentinelPrimaries
-from counter.errors import BucketsCorruptError, BucketsUnavailableError
+from counter.errors import BucketsCorruptError, BucketsUnavailableError, ConfigError
 
 POOL_CONNECTIONS: Final = 16
 
@@ -116,7 +116,7 @@ async def open_servers(url: str, *, timeout_seconds: float) -> AsyncGenerator[Se
 
 def _servers(address: Address, options: Mapping[str, Any]) -> Servers:
     if address.way is Way.SERVER:
-        only = Redis(connection_pool=BlockingConnectionPool.from_url(address.url, **options))
+        only = Redis(connection_pool=_pool(address.url, options))
         return Servers(lambda _lane: only)
     led = {
         **options,
@@ -131,6 +131,14 @@ def _servers(address: Address, options: Mapping[str, Any]) -> Servers:
         return Servers(lambda _lane: shared, sentinels)
     cluster = ClusterPrimaries(address)
     return Servers(lambda lane: _led_client(led, cluster, lane), cluster)
+
+
+def _pool(url: str, options: Mapping[str, Any]) -> BlockingConnectionPool:
+    try:
+        return BlockingConnectionPool.from_url(url, **options)
+    except ValueError:
+        wrong = f"COUNTER_REDIS_URL: it cannot be read; see docs/configuration.md, and {ESCAPING}"
+        raise ConfigError(wrong) from None
 
 
 def _options(timeout_seconds: float) -> dict[str, Any]:

@@ -30,10 +30,11 @@ async def serve_command(settings: Settings) -> None:
 
 
 @click.command("migrate")
+@click.option("--grant-to", "role", default="", help="Role that gets what the service needs, and no more.")
 @runs
-async def migrate_command(settings: Settings) -> None:
+async def migrate_command(settings: Settings, *, role: str) -> None:
     """Bring the database up to date."""
-    for name in await migrate(settings.database_url.get_secret_value()):
+    for name in await migrate(settings.database_url.get_secret_value(), role):
         say(f"applied {name}")
     say("the database is up to date")
 

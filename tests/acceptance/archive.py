@@ -23,6 +23,7 @@ from counter.imports.tally import Tally
 from counter.sites.model import SiteSettings
 from counter.sites.store import SiteStore
 from tests.acceptance.conftest import SetClock
+from tests.rights import with_least_rights
 
 LOG = Path(__file__).parent.parent / "data" / "semicomplete-2015-05.access.log.gz"
 EVERYTHING = Options("all", "in")
@@ -59,8 +60,9 @@ class Archive:
 
     async def take(self, path: Path = LOG, options: Options = EVERYTHING) -> Tally | None:
         """Import a file as the command does."""
-        lane = partial(open_lane, self.settings.redis_url.get_secret_value(), 5)
-        async with counts(self.settings) as both:
+        least = with_least_rights(self.settings)
+        lane = partial(open_lane, least.redis_url.get_secret_value(), 5)
+        async with counts(least) as both:
             site = await SiteStore(both.connection).find("old")
             importer = Importer(both.connection, both.rollup, lane, SetClock())
             return await importer.run(LogFile(path), site, options)
@@ -88,10 +90,11 @@ class Archive:
 
     async def command(self, *words: str | Path) -> Process:
         """Start `counter import log` with all requests and bots counted, as a person does."""
+        least = with_least_rights(self.settings)
         environment = {
             **os.environ,
-            "COUNTER_REDIS_URL": self.settings.redis_url.get_secret_value(),
-            "COUNTER_DATABASE_URL": self.settings.database_url.get_secret_value(),
+            "COUNTER_REDIS_URL": least.redis_url.get_secret_value(),
+            "COUNTER_DATABASE_URL": least.database_url.get_secret_value(),
         }
         options = ("--site", "old", "--requests", "all", "--bots", "in")
         command = (sys.executable, "-m", "counter", "import", "log", *options, *map(str, words))

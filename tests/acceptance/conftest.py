@@ -18,6 +18,7 @@ from counter.database import connected
 from counter.listen import listening
 from counter.sites.model import Site, SiteSettings
 from counter.sites.store import SiteStore
+from tests.rights import with_least_rights
 
 PERSON = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36"
 NOON = int(datetime(2026, 6, 10, 5, tzinfo=UTC).timestamp() * 1000)  # 12:00 in Vietnam, a Wednesday
@@ -89,9 +90,9 @@ def _headers(given: dict[str, str]) -> dict[str, str]:
 
 @asynccontextmanager
 async def running(settings: Settings, clock: SetClock) -> AsyncIterator[Running]:
-    """Run the service as `counter serve` does, on free ports."""
+    """Run the service as `counter serve` does, on free ports, with the least rights."""
     async with (
-        build(settings, clock) as service,
+        build(with_least_rights(settings), clock) as service,
         listening(service.admin, "127.0.0.1", 0) as admin,
         listening(service.public, "127.0.0.1", 0) as public,
         ClientSession() as session,

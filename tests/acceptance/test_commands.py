@@ -10,6 +10,7 @@ import pytest
 from counter.clock import system_clock
 from counter.config import Settings
 from tests.acceptance.conftest import Running
+from tests.rights import with_least_rights
 
 LEDGER_REASON = "số của bộ đếm cũ"
 
@@ -18,10 +19,11 @@ class Shell:
     """Runs `counter` against the stores of a test."""
 
     def __init__(self, settings: Settings) -> None:
+        least = with_least_rights(settings)
         self._environment = {
             **os.environ,
-            "COUNTER_REDIS_URL": settings.redis_url.get_secret_value(),
-            "COUNTER_DATABASE_URL": settings.database_url.get_secret_value(),
+            "COUNTER_REDIS_URL": least.redis_url.get_secret_value(),
+            "COUNTER_DATABASE_URL": least.database_url.get_secret_value(),
             "COLUMNS": "200",
         }
 

@@ -1,16 +1,22 @@
 """The stranger's two commands: one clear line when something is missing, no work the second time."""
 
+import asyncio
 import shutil
 import stat
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
+import asyncpg
 import pytest
 import redis.asyncio as redis
 
+from counter.database import migrate
+from counter.embedded.postgres import Postgres
 from counter.embedded.valkey import Valkey
+from counter.embedded.wheels import postgres_programs
+from tests.rights import OWNER, SERVICE, database_url_of
 
 TOOLS = [
     "sh",
@@ -160,6 +166,7 @@ def test_second_run_installs_nothing(machine):
 @pytest.fixture
 def secrets(tmp_path, here) -> Path:
     """What `make-secrets.sh` makes, after a second run that must change nothing."""
+    shutil.copy(here / "deploy" / "valkey.acl", tmp_path)
     command = ["sh", shutil.copy(here / "deploy" / "make-secrets.sh", tmp_path)]
     subprocess.run(command, check=True, capture_output=True)
     made = {path: path.read_bytes() for path in (tmp_path / "secrets").iterdir()}
@@ -169,16 +176,54 @@ def secrets(tmp_path, here) -> Path:
 
 
 async def test_secrets_for_compose(secrets, tmp_path):
-    """The passwords fit together, lie in a private folder, and are such as Valkey takes them."""
+    """The passwords fit together, lie in a private folder, and let the counter do in Valkey what it must."""
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
-    assert (secrets / "postgres_password").read_text() in (secrets / "database_url").read_text()
-    password = urlsplit((secrets / "redis_url").read_text()).password
+    for role, url in (("owner", "owner_url"), ("service", "database_url")):
+        parts = urlsplit((secrets / url).read_text())
+        assert (parts.username, parts.password) == (
+            f"counter_{role}",
+            (secrets / f"{role}_password").read_text(),
+        )
+    parts = urlsplit((secrets / "redis_url").read_text())
     async with Valkey(tmp_path / "valkey", options=("--aclfile", str(secrets / "valkey.acl"))) as engine:
-        async with redis.from_url(engine.url, password=password) as client:
-            assert await client.ping()
+        account = {"username": parts.username, "password": parts.password}
+        async with redis.from_url(engine.url, **account) as client:
+            assert await client.set("counter:x", 1)
+            for refused in (
+                ("SET", "other", "1"), ("GET", "other"), ("KEYS", "*"), ("FLUSHALL",), ("CONFIG", "GET", "*"),
+                ("ACL", "LIST"), ("SAVE",), ("SHUTDOWN",), ("REPLICAOF", "NO", "ONE"),
+                ("PUBLISH", "x", "y"), ("EVAL", "return redis.call('SET', 'other', 1)", "0"), ("MONITOR",),
+            ):  # fmt: skip
+                with pytest.raises(redis.ResponseError, match=r"(?i)permission"):
+                    await client.execute_command(*refused)
         async with redis.from_url(engine.url) as client:
             with pytest.raises(redis.ConnectionError, match="authenticated"):
                 await client.ping()
+
+
+async def test_roles_for_compose(secrets, tmp_path, here):
+    """The script that the container runs at its first start gives both roles their passwords and least rights."""
+    programs = postgres_programs()
+    script = (here / "deploy" / "postgres-init.sh").read_text()
+    script = script.replace("/run/secrets", str(secrets)).replace("/etc/counter", str(here / "deploy"))
+    async with Postgres(tmp_path / "postgres") as engine:
+        sockets = parse_qs(urlsplit(engine.url).query)["host"][0]
+        environment = {
+            "PATH": f"{programs}:/usr/bin:/bin",
+            "PGHOST": sockets,
+            "POSTGRES_USER": "counter",
+            "POSTGRES_DB": "counter",
+        }
+        process = await asyncio.create_subprocess_exec("sh", "-c", script, env=environment)
+        assert await process.wait() == 0
+        assert await migrate(database_url_of(OWNER, engine.url), SERVICE)
+        assert await migrate(database_url_of(SERVICE, engine.url)) == []
+        connection = await asyncpg.connect(engine.url)
+        passwords = await connection.fetch(
+            "select rolpassword from pg_authid where rolname like 'counter!_%' escape '!'"
+        )
+        await connection.close()
+    assert [password[:14] for (password,) in passwords] == ["SCRAM-SHA-256$"] * 2
 
 
 def test_help_lists_every_target(here):

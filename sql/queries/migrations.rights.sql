@@ -1,0 +1,13 @@
+-- Returns the statements that give the service's role the rights that it needs, and take all others.
+-- Whoever adds a table says here what the service may do with it.
+-- $1 role
+select format(statement, $1::text)
+from unnest(array[
+    'revoke all on all tables in schema public from %I',
+    'grant usage on schema public to %I',
+    'grant select on all tables in schema public to %I',
+    'grant insert, update, delete on sites to %I',
+    'grant insert, update on aggregates, page_aggregates, generations to %I',
+    'grant insert on pages, adjustments, imports to %I'
+]) with ordinality as listed (statement, position)
+order by position
