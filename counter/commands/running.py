@@ -1,6 +1,7 @@
 """What commands share: they are coroutines, they stop on a signal, they open what they need."""
 
 import asyncio
+import resource
 import signal
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -30,6 +31,7 @@ def runs(command: Callable[..., Coroutine[Any, Any, int | None]]) -> Callable[..
     def run(*args: Any, **kwargs: Any) -> int | None:
         settings = Settings.load()
         set_up_logs(settings.log_level)
+        _leave_no_dump()
         return uvloop.run(command(settings, *args, **kwargs))
 
     return run
@@ -60,6 +62,11 @@ async def database(settings: Settings) -> AsyncGenerator[Connection]:
     """Yield a connection to the database that the settings name."""
     async with connected(settings.database_url.get_secret_value()) as connection:
         yield connection
+
+
+def _leave_no_dump() -> None:
+    """Let no crash of this process, or of an engine it starts, write down memory, where addresses pass."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 class Counts(NamedTuple):
