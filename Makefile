@@ -1,11 +1,12 @@
 # Everything lives in this folder: programs in .venv, data in var. `make help` lists what there is.
-.PHONY: help run test chaos check script lock clean
+.PHONY: help run test chaos check script lock wheel sbom audit clean
 .DEFAULT_GOAL := help
 
 PY := .venv/bin/python
 UV := .venv/tools/bin/uv
-COMPILE = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
-	--custom-compile-command "make lock" pyproject.toml
+LOCK = $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url \
+	--custom-compile-command "make lock"
+COMPILE = $(LOCK) pyproject.toml
 export PLAYWRIGHT_BROWSERS_PATH = $(CURDIR)/.venv/browsers
 
 help: ## Show this list
@@ -35,6 +36,18 @@ lock: ## Choose the newest allowed versions of all dependencies and lock them
 	$(COMPILE) --upgrade --group dev --extra embedded --output-file requirements-dev.lock
 	$(COMPILE) --extra embedded --constraint requirements-dev.lock --output-file requirements.lock
 	$(COMPILE) --constraint requirements-dev.lock --output-file requirements-serve.lock
+	$(LOCK) --upgrade --group pyproject.toml:audit --output-file requirements-audit.lock
+
+wheel: ## Build dist/*.whl; the same commit gives the same bytes anywhere
+	@sh deploy/bootstrap.sh check
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(PY) -m hatchling build --target wheel --directory dist
+	@sha256sum dist/*.whl
+
+sbom: ## Write dist/sbom.json, the bill of materials (CycloneDX)
+	@sh deploy/supply-chain.sh sbom
+
+audit: ## Ask for known vulnerabilities of all locked packages
+	@sh deploy/supply-chain.sh audit
 
 clean: ## Remove .venv and the caches; the data in var stay
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

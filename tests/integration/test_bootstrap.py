@@ -229,7 +229,7 @@ async def test_roles_for_compose(secrets, tmp_path, here):
 def test_help_lists_every_target(here):
     """`make help` shows each target with what it does."""
     shown = subprocess.run(["make", "help"], cwd=here, capture_output=True, text=True, check=True).stdout
-    for target in ("run", "test", "check", "lock", "clean"):
+    for target in ("run", "test", "check", "lock", "wheel", "sbom", "audit", "clean"):
         assert f"make {target}\t" in shown
 
 
