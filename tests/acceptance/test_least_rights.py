@@ -3,17 +3,25 @@
 import asyncio
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
 
 from counter.buckets.connection import open_servers
+from counter.buckets.salts import Salts
+from counter.clock import system_clock
 from counter.config import Settings
 from counter.database import connected, migrate, sql_folder
 from counter.errors import AggregatesUnavailableError, ConfigError
-from tests.acceptance.conftest import Running
-from tests.rights import SERVICE, database_url_of, with_least_rights
+from tests.acceptance.conftest import Running, SetClock, running
+from tests.engines.cluster import Cluster
+from tests.engines.sentinel import Sentinels
+from tests.engines.server import ServerSet
+from tests.rights import PASSWORD, SERVICE, database_url_of, with_least_rights
 
 PIECES = ("s3cret", "0f-redis", "0f-postgres")
 
@@ -162,3 +170,35 @@ async def test_address_of_redis_is_not_quoted(url: str) -> None:
         async with open_servers(url, timeout_seconds=1):
             pass
     assert [piece for piece in PIECES if piece in str(raised.value)] == []
+
+
+@asynccontextmanager
+async def shipped_user(servers: ServerSet, here: Path) -> AsyncIterator[str]:
+    """Make the user that we ship on each server of a set, and yield the address of the set for it."""
+    line = (here / "deploy" / "valkey.acl").read_text(encoding="utf-8").splitlines()[1]
+    rules = line.replace("PASSWORD", PASSWORD).split()[2:]
+    for server in servers.data_servers:
+        await server.ask("ACL", "SETUSER", "counter", *rules)
+    yield servers.url.replace("://", f"://counter:{PASSWORD}@")
+    for server in servers.data_servers:
+        await server.ask("ACL", "DELUSER", "counter")
+
+
+@pytest.mark.parametrize("kind", ["cluster", "sentinel"])
+async def test_shipped_user_is_enough_for_a_set_of_servers(settings: Settings, here: Path, kind: str) -> None:
+    """On a cluster and behind Sentinels hits count, are copied, rolled up and shown, and salts destroyed."""
+    servers: ServerSet = {"cluster": Cluster, "sentinel": Sentinels}[kind]()
+    async with servers, shipped_user(servers, here) as url:
+        changes = {"redis_url": SecretStr(url), "lanes": 4, "redis_replicas": 1}
+        clock = SetClock(system_clock())
+        async with running(settings.model_copy(update=changes), clock) as service:
+            await service.add_site()
+            assert (await service.hit()).status == 200
+            while not await service.metric('counter_rollup_rows_total{table="aggregates"}'):
+                pass
+            assert (await service.widget(metric="views"))["total"] == 1
+        async with open_servers(url, timeout_seconds=5) as opened:
+            salts = Salts(opened, clock)
+            await salts.foresee()
+            clock.now_ms += 7 * 86_400_000
+            assert await salts.destroy() == set()
