@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the roles of the counter when the container of deploy/compose.yaml makes its first data.
-set -eu
+set -e # and no more: the container's own script may read this one into itself
 psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" \
     --file /etc/counter/postgres-roles.sql
 # The passwords go through standard input: a command line can be read by others.
