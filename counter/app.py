@@ -48,6 +48,7 @@ from counter.widget.languages import load_languages
 from counter.widget.overview import Overviews
 from counter.widget.pages import PageViews
 from counter.widget.past import Past
+from counter.widget.signed import SignedScript
 from counter.widget.snapshots import Snapshots
 from counter.widget.stats_handlers import StatsHandlers
 
@@ -120,6 +121,7 @@ async def build(
                             *_page_routes(settings, sites, snapshots, page_views, past),
                         ],
                     ),
+                    *SignedScript(sites, gate.issue_token).routes(),
                     *file_routes(settings.script_path),
                     *demo,
                 ],

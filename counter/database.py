@@ -1,5 +1,6 @@
 """Postgres: the pool, the migrations, and the SQL files, which are one for each query."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from functools import lru_cache
@@ -15,6 +16,7 @@ from counter.errors import AggregatesUnavailableError, ConfigError
 
 CONNECT_SECONDS: Final = 5
 COMMAND_SECONDS: Final = 60
+SOON_SECONDS: Final = 3
 POOL_CONNECTIONS: Final = 8
 FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What the driver raises; the last when a connection breaks in the middle of a reply."""
@@ -64,6 +66,20 @@ async def acquired(pool: Pool) -> AsyncGenerator[Connection]:
     with translated():
         async with pool.acquire(timeout=CONNECT_SECONDS) as connection:
             yield connection
+
+
+@asynccontextmanager
+async def answering_soon() -> AsyncGenerator[None]:
+    """Let nobody who waits for an answer wait long for a Postgres that hangs.
+
+    Raises:
+        AggregatesUnavailableError: it took too long.
+    """
+    try:
+        async with asyncio.timeout(SOON_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise AggregatesUnavailableError("Postgres takes too long") from error
 
 
 @asynccontextmanager

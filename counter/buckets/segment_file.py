@@ -1,7 +1,9 @@
 """One file of the spool, locked by the process that owns it. Its calls block, so a thread makes them."""
 
 import os
-from fcntl import LOCK_EX, LOCK_NB, flock
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 from pathlib import Path
 from typing import Self
 
@@ -10,6 +12,7 @@ from counter.errors import SpoolDamagedError
 from counter.steps import Passing, Step
 
 SUFFIX = ".spool"
+UNNAMED = ".new"
 
 
 class SegmentFile:
@@ -34,10 +37,11 @@ class SegmentFile:
     @classmethod
     def create(cls, folder: Path, name: str, passing: Passing) -> Self:
         """Make a new segment; it gets its name once it is locked, so that nobody takes it for a leftover."""
-        unnamed = folder / f"{name}.new"
-        descriptor = os.open(unnamed, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
+        unnamed = folder / f"{name}{UNNAMED}"
+        with _locked(folder, LOCK_SH):
+            descriptor = os.open(unnamed, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
             flock(descriptor, LOCK_EX | LOCK_NB)
+        try:
             _write(descriptor, HEADER.pack(MAGIC, HEADER.size, b""), 0)
             os.fsync(descriptor)
             passing(Step.SEGMENT_MADE)
@@ -137,6 +141,26 @@ class SegmentFile:
         """Delete the segment, which was replayed whole."""
         self.path.unlink(missing_ok=True)
         os.close(self._descriptor)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the files of processes that ended before their segment had a name: nobody was told of it."""
+    with suppress(BlockingIOError), _locked(folder, LOCK_EX | LOCK_NB):
+        for path in folder.glob(f"*{UNNAMED}"):
+            with suppress(BlockingIOError, FileNotFoundError), path.open("rb") as file:
+                flock(file, LOCK_EX | LOCK_NB)
+                path.unlink()
+
+
+@contextmanager
+def _locked(folder: Path, how: int) -> Generator[None]:
+    """Hold a lock of a folder: whoever makes a file there shares it until the file is locked."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _write(descriptor: int, data: bytes, at: int) -> None:

@@ -11,7 +11,7 @@ import structlog
 
 from counter.buckets.batch import Hit
 from counter.buckets.segment import Record, SpooledBatch, encode_record
-from counter.buckets.segment_file import SUFFIX, SegmentFile
+from counter.buckets.segment_file import SUFFIX, SegmentFile, remove_unfinished
 from counter.errors import ConfigError, SpoolDamagedError, SpoolFullError
 from counter.metrics import SpoolMetrics
 from counter.steps import Passing, Step, go_on
@@ -167,6 +167,7 @@ class Spool:
         self._appending.append(record)
 
     def _take_over(self, folder: Path) -> list[SegmentFile]:
+        remove_unfinished(folder)
         found = []
         for path in sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime_ns):
             try:

@@ -1,6 +1,5 @@
 """The beacon's addresses: hits from the script, hits from a picture, heartbeats."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
@@ -26,8 +25,8 @@ PIXEL: Final = bytes.fromhex(
     "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b"
 )
 
-AnswerHit = Callable[[Site, str, float], Awaitable[bytes | None]]
-"""Makes the JSON that answers a hit: of a site and a page, with all that was recorded before a loop time."""
+AnswerHit = Callable[[Site, str], Awaitable[bytes | None]]
+"""Makes the JSON that answers a hit: of a site and a page, with all that was recorded before it is asked."""
 
 
 class HitHandlers:
@@ -60,7 +59,7 @@ class HitHandlers:
         path = normalise(beacon.path, site.settings.query_allow)
         reason, outcome = await self._record(request, site, Kind.VIEW, path, beacon.token)
         quiet, headers = self._wishes(request, site, reason)
-        body = None if quiet else await self._answer_hit(site, path, asyncio.get_running_loop().time())
+        body = None if quiet else await self._answer_hit(site, path)
         spooled = outcome is Outcome.SPOOLED
         if body is None:
             return no_content(HTTPStatus.ACCEPTED if spooled else HTTPStatus.NO_CONTENT, headers)

@@ -8,7 +8,7 @@ itself to whoever loads a page: then it signs `hit SITE EXPIRES` and a NUL.
 import hmac
 from typing import Final
 
-LIFE_SECONDS: Final = 900
+LIFE_SECONDS: Final = 7200
 ANYBODY: Final = b""
 MAX_LIFE_SECONDS: Final = 86_400
 MAX_TOKEN_CHARACTERS: Final = 64

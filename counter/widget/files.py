@@ -86,6 +86,11 @@ def pinned(script_path: str) -> dict[str, Pinned]:
     }
 
 
+def script_text(part: str) -> str:
+    """Return the latest build of the script, or of the file that it loads."""
+    return (_built() / _current()[part]).read_text(encoding="utf-8")
+
+
 def _serving_builds(part: str) -> Handler:
     """Return the handler that serves a build of the script, or of the file that it loads, by its hash."""
     forever = {"Cache-Control": FOREVER}

@@ -68,10 +68,10 @@ class WidgetHandlers:
         )
         return cacheable_json(request, answer.body, answer.etag, STALE if None in views.values() else FRESH)
 
-    async def answer_hit(self, site: Site, page: str, including: float) -> bytes | None:
+    async def answer_hit(self, site: Site, page: str) -> bytes | None:
         """Return the JSON that answers a hit; None if no numbers can be had, though the hit is counted."""
         try:
-            snapshot = await self._snapshots.of(site, including=including)
+            snapshot = await self._snapshots.of(site, anew=True)
         except NumbersUnavailableError:
             return None
         (views,) = await self._pages.of(site, [page])

@@ -8,7 +8,7 @@ import structlog
 from counter.aggregates.store import AggregateStore, RowKey
 from counter.buckets.store import BucketStore
 from counter.buckets.stored import OpenPages
-from counter.database import Pool, acquired
+from counter.database import Pool, acquired, answering_soon
 from counter.errors import CounterError
 from counter.sites.model import Site
 from counter.widget.snapshots import RefreshBase
@@ -36,7 +36,8 @@ class PageViews:
         try:
             found = await self._store.read_pages(site.key, pages)
             if found.revision is None:
-                await self._refresh_base(site.key)
+                async with answering_soon():
+                    await self._refresh_base(site.key)
                 found = await self._store.read_pages(site.key, pages)
             if found.revision is None:
                 return [None] * len(pages)
@@ -60,7 +61,7 @@ class PageViews:
     ) -> dict[str, int]:
         lane = self._store.lane_of(site.key).lane
         without = [RowKey(site.id, name.day, name.generation, part, lane) for name, part in found.open]
-        async with acquired(self._pool) as connection:
+        async with answering_soon(), acquired(self._pool) as connection:
             views = await AggregateStore(connection).page_views(site.id, pages, without)
         answer = {page: views.get(page, 0) for page in pages}
         for page, closed in answer.items():

@@ -9,6 +9,7 @@ import structlog
 
 from counter.buckets.store import BucketStore
 from counter.clock import Clock
+from counter.database import answering_soon
 from counter.errors import CounterError, NumbersUnavailableError
 from counter.metrics import HttpMetrics
 from counter.sites.model import Site
@@ -23,13 +24,14 @@ RefreshBase = Callable[[str], Awaitable[object]]
 @dataclass(frozen=True, slots=True)
 class _Kept:
     snapshot: Snapshot
+    number: int
     read_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Flight:
     task: "asyncio.Task[Snapshot]"
-    began_at: float
+    number: int
 
 
 class Snapshots:
@@ -55,34 +57,37 @@ class Snapshots:
         self._fresh_seconds = fresh_seconds
         self._kept: dict[str, _Kept] = {}
         self._flights: dict[str, _Flight] = {}
+        self._begun = 0
 
-    async def of(self, site: Site, *, including: float = 0.0) -> Snapshot:
+    async def of(self, site: Site, *, anew: bool = False) -> Snapshot:
         """Return the site's numbers.
 
         Args:
             site: whose numbers.
-            including: loop time; what was recorded before is in the numbers, however fresh others would do.
+            anew: they are read after this call, so whatever was recorded before it is in them.
 
         Raises:
             NumbersUnavailableError: they cannot be read, and never could since this process began.
         """
+        before = self._begun if anew else 0
         while True:
             kept = self._kept.get(site.key)
-            if kept and kept.read_at > max(including, _now() - self._fresh_seconds):
+            if kept and kept.number > before and kept.read_at > _now() - self._fresh_seconds:
                 self._metrics.snapshots.labels("memory").inc()
                 return kept.snapshot
             flight = self._flights.get(site.key) or self._begin(site)
             snapshot = await asyncio.shield(flight.task)
-            if flight.began_at >= including:
+            if flight.number > before:
                 return snapshot
 
     def _begin(self, site: Site) -> _Flight:
-        flight = _Flight(asyncio.create_task(self._read(site)), _now())
+        self._begun += 1
+        flight = _Flight(asyncio.create_task(self._read(site, self._begun)), self._begun)
         self._flights[site.key] = flight
         flight.task.add_done_callback(_look_at)
         return flight
 
-    async def _read(self, site: Site) -> Snapshot:
+    async def _read(self, site: Site, number: int) -> Snapshot:
         began_at = _now()
         try:
             snapshot = await self._read_live(site)
@@ -91,7 +96,7 @@ class Snapshots:
             snapshot = self._last_good(site, error)
         finally:
             del self._flights[site.key]
-        self._kept[site.key] = _Kept(snapshot, began_at)
+        self._kept[site.key] = _Kept(snapshot, number, began_at)
         return snapshot
 
     async def _read_live(self, site: Site) -> Snapshot:
@@ -99,7 +104,8 @@ class Snapshots:
         online_after_ms = now_ms - site.settings.online_window_seconds * 1000
         live = await self._store.read_site(site.key, online_after_ms)
         if live.base is None:
-            await self._refresh_base(site.key)
+            async with answering_soon():
+                await self._refresh_base(site.key)
             live = await self._store.read_site(site.key, online_after_ms)
         return add_up(live, now_ms)
 

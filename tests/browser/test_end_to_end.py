@@ -173,3 +173,30 @@ async def test_the_demo_sends_its_strict_policy(settings, page):
         policy = (await answer.all_headers())["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
+
+
+async def test_signed_site_counts_the_script_that_carries_a_token(settings, open_page):
+    """The plain script's hits count for nothing on a site that asks for tokens; the signed script's hit does."""
+    markup = """<!doctype html><title>Portal</title>
+        <script async src="{script}" data-site="demo" data-automated></script>
+        <p><span data-counter="total" data-counter-metric="visits">…</span></p>"""
+    async with serving(settings) as portal:
+        connection = await asyncpg.connect(settings.database_url.get_secret_value())
+        await connection.execute("update sites set signed = true where key = 'demo'")
+        await connection.close()
+        page = await open_page(user_agent=READER)
+        total = page.locator("[data-counter]")
+        for script, expected in (("/counter.js", "0"), ("/signed.js?site=demo", "1")):
+            await page.route("**/portal", answering(markup.format(script=script)))
+            await page.goto(f"{portal}/portal")
+            await expect(total).to_have_text(expected)
+            await page.unroute("**/portal")
+
+
+def answering(body):
+    """Return what answers a request of the browser with a page."""
+
+    async def answer(route):
+        await route.fulfill(body=body, content_type="text/html")
+
+    return answer

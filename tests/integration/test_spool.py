@@ -4,6 +4,7 @@ import asyncio
 import resource
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 import pytest
@@ -282,3 +283,16 @@ def test_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
 def test_only_the_owner_may_read_a_segment(tmp_path: Path) -> None:
     """The spool's folder is for this user alone."""
     assert spool_folder(tmp_path, "0").stat().st_mode & 0o077 == 0
+
+
+async def test_file_without_a_name_is_removed_unless_it_is_being_made(redis_url: str, tmp_path: Path) -> None:
+    """A crash while a segment is made leaves a file that holds nothing; one that is locked is somebody's."""
+    folder = spool_folder(tmp_path, LANE.lane)
+    (folder / "gone-000001.new").write_bytes(b"CNT")
+    held = folder / "held-000001.new"
+    with held.open("wb") as file:
+        flock(file, LOCK_EX)
+        async with working(redis_url, tmp_path):
+            assert segments(tmp_path, "*.new") == [held]
+    async with working(redis_url, tmp_path):
+        assert segments(tmp_path, "*.new") == []

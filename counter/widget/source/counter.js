@@ -2,7 +2,7 @@
 (() => {
   const script = document.currentScript;
   const options = script.dataset;
-  const { site } = options;
+  const { site, token } = options;
   if (!site || document.counter === (document.counter = site) || !/^http/.test(location)) return; // tag is there twice
 
   const api = new URL(options.api || 'v1/', script.src);
@@ -73,7 +73,7 @@
   };
 
   const send = (resource, path) => {
-    const hit = { site, path };
+    const hit = { site, path, token };
     const body = JSON.stringify(hit);
     if (self.fetch) return ask(resource, body);
     if (navigator.sendBeacon) return navigator.sendBeacon(api + resource, body);
@@ -96,7 +96,7 @@
       const { counter = 'views', counterViews } = element.dataset;
       const number = counterViews ? views.get(counterViews) : numbers[counter];
       if (number === undefined && (counterViews || counter === 'views')) rest = true;
-      if (number !== '…' && typeof number !== 'number') return;
+      if (number !== '…' && number !== +number) return; // not known
       const text = spell(number, element);
       if (text !== element.textContent) element.textContent = text;
     });
@@ -124,10 +124,7 @@
     if (mine > 1) await pause(100); // an application redirects and sets its canonical link
     await shown();
     if (!path && mine !== turn) return;
-    if (!allowed()) {
-      delete numbers.views;
-      return refresh();
-    }
+    if (!allowed()) return delete numbers.views, refresh();
     const page = path || pagePath();
     if (page === last && Date.now() - when < 1000) return;
     last = page;
@@ -152,10 +149,8 @@
   if (navigation.currentEntry) {
     navigation.addEventListener('currententrychange', (event) => moved(event.navigationType !== 'replace'));
   }
-  on('pageshow', (event) => {
-    if (event.persisted) show(last = '');
-  });
-  on('mousemove keydown scroll', () => { used = 5; }); // a tap moves the mouse as well
+  on('pageshow', (event) => event.persisted && show(last = ''));
+  on('mousemove keydown scroll', () => used = 5); // a tap moves the mouse as well
   new MutationObserver(() => {
     timer = timer || setTimeout(() => fill(timer = 0), 200);
   }).observe(document, { childList: true, subtree: true });
