@@ -16,6 +16,8 @@ from redis.backoff import NoBackoff
 
 LOOK_SECONDS: Final = 0.2
 LONGEST_SECONDS: Final = 600.0
+BEHIND_SECONDS: Final = 30.0
+"""How long a replica may take to follow."""
 UNDER_WAY: Final = "in progress"
 ACCOUNT: Final = ("username", "password", "socket_timeout", "socket_connect_timeout")
 
@@ -43,15 +45,22 @@ async def rewrite_files(primary: Redis) -> Rewriting:
     replicas = [value for key, value in found.items() if key.startswith("slave") and isinstance(value, dict)]
     outcomes = [await _rewrite(primary, "primary")]
     for replica in replicas:
+        name = f"{replica['ip']}:{replica['port']}"
         async with _client_of(primary, replica) as client:
-            outcomes.append(await _rewrite_replica(client, f"{replica['ip']}:{replica['port']}"))
+            outcomes.append(await _rewrite_replica(client, name, found["master_repl_offset"]))
     return next(
         (worst for worst in (Rewriting.REFUSED, Rewriting.UNDER_WAY) if worst in outcomes), Rewriting.DONE
     )
 
 
-async def _rewrite_replica(client: Redis, name: str) -> Rewriting:
+async def _rewrite_replica(client: Redis, name: str, offset: int) -> Rewriting:
+    """Ask a replica once it has what the primary had written by `offset`, and so the deletion."""
+    gives_up_at = asyncio.get_running_loop().time() + BEHIND_SECONDS
     try:
+        while (await client.info("replication")).get("slave_repl_offset", 0) < offset:
+            if asyncio.get_running_loop().time() > gives_up_at:
+                return _refused(name, "it is behind its primary")
+            await asyncio.sleep(LOOK_SECONDS)
         return await _rewrite(client, name)
     except (exceptions.RedisError, OSError) as error:
         return _refused(name, type(error).__name__)
