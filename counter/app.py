@@ -32,6 +32,7 @@ from counter.hits.senders import Senders
 from counter.http import also_under, error_middleware
 from counter.listen import listening
 from counter.metrics import Metrics
+from counter.rollup.anomalies import Anomalies
 from counter.rollup.loop import RollupLoop
 from counter.rollup.rollup import Rollup
 from counter.sites.demo import DEMO_KEY, ensure_demo_site
@@ -87,7 +88,8 @@ async def build(
         await rooms.enter_async_context(followed(sites, pool, database_url, settings.sites_seconds))
 
         rollup = Rollup(store, sites.known, passing)
-        loop = RollupLoop(rollup, database_url, clock, metrics.rollup, settings.rollup_seconds)
+        anomalies = Anomalies(metrics.rollup, settings.online_series)
+        loop = RollupLoop(rollup, database_url, clock, metrics.rollup, settings.rollup_seconds, anomalies)
         await rooms.enter_async_context(loop.running())
 
         lanes = _lanes(settings, store, sites, _finder(pool), metrics, clock, passing)

@@ -78,6 +78,12 @@ class RollupMetrics:
         self.dirty = Gauge(
             "counter_rollup_dirty_buckets", "Buckets that waited for the last rollup.", registry=registry
         )
+        self.hour_ratio = Gauge(
+            "counter_site_hour_ratio",
+            "Views of this hour so far by the mean of the same hour in four weeks, of sites that stand out.",
+            ["site"],
+            registry=registry,
+        )
         self.postgres_errors = Counter(
             "counter_postgres_errors", "Calls to Postgres that failed.", ["operation"], registry=registry
         )

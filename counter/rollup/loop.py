@@ -12,11 +12,14 @@ from counter.clock import Clock
 from counter.database import Connection, connected, read_query
 from counter.errors import AggregatesUnavailableError, CounterError
 from counter.metrics import RollupMetrics
+from counter.rollup.anomalies import Anomalies
 from counter.rollup.rollup import Rollup
 
 LEASE_KEY: Final = 0x726F6C6C7570  # "rollup"
 SILENT_ROLLUPS: Final = 6
 SILENT_SECONDS: Final = 60.0
+LOOK_MS: Final = 60_000
+"""How often unusual sites are looked for."""
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +39,7 @@ class RollupLoop:
         clock: Clock,
         metrics: RollupMetrics,
         seconds: float,
+        anomalies: Anomalies,
         silent_seconds: float = SILENT_SECONDS,
     ) -> None:
         self._rollup = rollup
@@ -44,6 +48,8 @@ class RollupLoop:
         self._metrics = metrics
         self._seconds = seconds
         self._silent_seconds = max(silent_seconds, SILENT_ROLLUPS * seconds)
+        self._anomalies = anomalies
+        self._looked_ms = 0
         self._stop = asyncio.Event()
         self._last_adjustment = 0
 
@@ -65,6 +71,7 @@ class RollupLoop:
             stopping = self._stop.is_set()
             done = await self._led_to_the_end() or stopping
             self._metrics.leader.set(0)
+            self._anomalies.forget()
             await self._pause()
 
     async def _led_to_the_end(self) -> bool:
@@ -103,6 +110,9 @@ class RollupLoop:
         self._metrics.rows.labels("aggregates").inc(report.rows)
         self._metrics.rows.labels("page_aggregates").inc(report.page_rows)
         self._metrics.last_success.set(self._clock() / 1000)
+        if abs(self._clock() - self._looked_ms) >= LOOK_MS:
+            await self._anomalies.look(connection, self._clock())
+            self._looked_ms = self._clock()
 
     async def _pause(self) -> None:
         with suppress(TimeoutError):

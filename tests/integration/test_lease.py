@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from counter.clock import system_clock
 from counter.database import connected, read_query
 from counter.metrics import Metrics
+from counter.rollup.anomalies import Anomalies
 from counter.rollup.loop import LEASE_KEY, RollupLoop
 from counter.rollup.rollup import Rollup
 from tests.integration.conftest import Hot
@@ -36,7 +37,15 @@ async def process(hot: Hot, url: str, silent_seconds: float) -> AsyncIterator[Pr
     """Run the loop of a process."""
     metrics = Metrics(CollectorRegistry())
     rollup = Rollup(hot.store, lambda _key: None)
-    loop = RollupLoop(rollup, url, system_clock, metrics.rollup, ROUND_SECONDS, silent_seconds)
+    loop = RollupLoop(
+        rollup,
+        url,
+        system_clock,
+        metrics.rollup,
+        ROUND_SECONDS,
+        Anomalies(metrics.rollup, 10),
+        silent_seconds,
+    )
     async with loop.running():
         yield Process(metrics)
 
