@@ -38,7 +38,7 @@ def set_up_logs(level: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
+                structlog.processors.JSONRenderer(),  # in ASCII: no terminal obeys it, no surrogate breaks it
             ],
         )
     )
