@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from counter.admin.handlers import AdminHandlers
 from counter.admin.health import Readiness
@@ -29,9 +30,9 @@ from counter.hits.gate import Gate
 from counter.hits.handlers import HitHandlers
 from counter.hits.limits import Limits, Rates
 from counter.hits.senders import Senders
-from counter.http import also_under, error_middleware
+from counter.http import also_under, error_middleware, same_origin_middleware
 from counter.listen import listening
-from counter.metrics import Metrics
+from counter.metrics import ConnectionMetrics, Metrics
 from counter.rollup.anomalies import Anomalies
 from counter.rollup.loop import RollupLoop
 from counter.rollup.rollup import Rollup
@@ -60,6 +61,7 @@ class Service:
 
     public: web.Application
     admin: web.Application
+    connections: ConnectionMetrics
 
 
 class Buckets(NamedTuple):
@@ -128,7 +130,8 @@ async def build(
                     *demo,
                 ],
             ),
-            admin=_application(metrics, admin.routes()),
+            admin=_application(metrics, admin.routes(), same_origin_middleware()),
+            connections=metrics.connections,
         )
 
 
@@ -170,6 +173,8 @@ async def serve(
             settings.port,
             sockets=supervisor.public,
             drain=Drain(settings.drain_seconds, hurry),
+            connections=settings.connections,
+            metrics=service.connections,
         ) as public,
     ):
         if settings.demo:
@@ -282,7 +287,7 @@ def _page_routes(
     ]
 
 
-def _application(metrics: Metrics, routes: list[web.RouteDef]) -> web.Application:
-    app = web.Application(middlewares=[error_middleware(metrics.http)])
+def _application(metrics: Metrics, routes: list[web.RouteDef], *more: Middleware) -> web.Application:
+    app = web.Application(middlewares=[error_middleware(metrics.http), *more])
     app.add_routes(routes)
     return app

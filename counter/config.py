@@ -97,6 +97,12 @@ class Settings(BaseSettings):
         description="Time between two readings of the site table, beside the notifications.",
     )
     snapshot_milliseconds: int = Field(1000, ge=0, le=10_000, description="Age of a cached widget answer.")
+    connections: int = Field(
+        10_000,
+        ge=1,
+        description="Connections of visitors that a worker keeps open; one more ends the one that has been "
+        "idle longest. The limit of open files is raised for them as far as the system lets us.",
+    )
     online_series: int = Field(50, ge=0, description="Sites that get a series of their own in the metrics.")
     drain_seconds: float = Field(
         5.0,

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+
+from counter.connections import Connection, Connections
 
 POLL_SECONDS: Final = 0.02
 FINISH_SECONDS: Final = 10.0
@@ -37,7 +39,8 @@ class Traffic:
     send a request in the very moment in which we close; it meets a reset, and nobody repeats a POST for it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
         self._under_way = 0
         self._draining = False
 
@@ -46,25 +49,28 @@ class Traffic:
 
         @web.middleware
         async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+            connection = cast("Connection", request.protocol)
             self._under_way += 1
+            self._connections.begin(connection)
             try:
                 response = await handler(request)
             finally:
                 self._under_way -= 1
+                self._connections.finish(connection)
             if self._draining:
                 response.force_close()
             return response
 
         return middleware
 
-    async def drain(self, server: web.Server, drain: Drain) -> None:
+    async def drain(self, drain: Drain) -> None:
         """Wait until no connection is left or the time is over, then until no request is under way."""
         self._draining = True
         hurry = drain.hurry or asyncio.Event()
         if drain.seconds:
-            log.info("draining", connections=len(server.connections), seconds=drain.seconds)
-            await _until(lambda: hurry.is_set() or not server.connections, drain.seconds)
-            log.info("drained", connections=len(server.connections))
+            log.info("draining", connections=len(self._connections), seconds=drain.seconds)
+            await _until(lambda: hurry.is_set() or not self._connections, drain.seconds)
+            log.info("drained", connections=len(self._connections))
         await _until(lambda: self._under_way == 0, FINISH_SECONDS)
 
 

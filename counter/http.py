@@ -1,6 +1,7 @@
 """How every answer is made: errors as problem+json, CORS, and the bodies that are read."""
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import Final
@@ -8,6 +9,7 @@ from typing import Final
 import msgspec
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from counter.errors import CounterError, InvalidInputError, TooLargeError
 from counter.metrics import HttpMetrics
@@ -16,12 +18,23 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 ANY_ORIGIN: Final = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
 NO_STORE: Final = {"Cache-Control": "no-store"}
-SAFE: Final = {"X-Content-Type-Options": "nosniff"}
+SAFE: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+"""For all that is no page; a page brings a policy of its own."""
 PREFLIGHT_SECONDS: Final = 86_400
 RETRY_SECONDS: Final = 5
 COMPRESSED_BYTES: Final = 4096
 API_PREFIX: Final = "/v1/"
+BODY_SECONDS: Final = 10.0
+REQUEST_ID: Final = "Counter-Request-Id"
 _BODY_TYPES: Final = frozenset({"text/plain", "application/json", "application/octet-stream"})
+
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_UNREAD: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
+"""After these the rest of the body is of no interest, so the connection ends."""
 
 log = structlog.get_logger(__name__)
 
@@ -74,18 +87,37 @@ async def read_body(request: web.Request, limit: int) -> bytes:
 
     Raises:
         TooLargeError: it has more than `limit` bytes.
+        SlowBodyError: it does not come.
         InvalidInputError: it is of a type that no beacon has, or compressed.
     """
     if request.content_type not in _BODY_TYPES or "Content-Encoding" in request.headers:
         raise UnsupportedBodyError
     if (request.content_length or 0) > limit:
         raise TooLargeError
-    body = await request.content.read(limit + 1)
-    while len(body) <= limit and not request.content.at_eof():
-        body += await request.content.read(limit + 1 - len(body))
+    body = request.content.read_nowait(limit + 1)  # it mostly comes with the head
+    if not request.content.at_eof() and len(body) <= limit:
+        body += await _read_on(request, limit + 1 - len(body))
     if len(body) > limit:
         raise TooLargeError
     return body
+
+
+async def _read_on(request: web.Request, most: int) -> bytes:
+    body = b""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while len(body) < most and not request.content.at_eof():
+                body += await request.content.read(most - len(body))
+    except TimeoutError as error:
+        raise SlowBodyError from error
+    return body
+
+
+class SlowBodyError(InvalidInputError):
+    """A beacon is sent at once."""
+
+    status = 408
+    kind = "slow-body"
 
 
 class UnsupportedBodyError(InvalidInputError):
@@ -137,38 +169,82 @@ def also_under(prefix: str, routes: Iterable[web.RouteDef]) -> list[web.RouteDef
     ]
 
 
-def error_middleware(metrics: HttpMetrics) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """Return the one place where errors become answers, and requests are timed."""
+def as_problem(error: web.HTTPException) -> web.Response:
+    """Answer what aiohttp refuses: an unknown address, a wrong method, an expectation."""
+    answer = problem(error.status, error.reason.lower().replace(" ", "-"), error.reason)
+    answer.headers[REQUEST_ID] = new_request_id()
+    if "Allow" in error.headers:
+        answer.headers["Allow"] = error.headers["Allow"]
+    return answer
+
+
+def new_request_id() -> str:
+    """Return what joins an answer to what the log says of it; what a client sends in its place is ignored."""
+    return secrets.token_hex(8)
+
+
+def error_middleware(metrics: HttpMetrics) -> Middleware:
+    """Return the one place where errors become answers, and requests are timed and named."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         resource = request.match_info.route.resource
         route = resource.canonical if resource else "none"
         began_at = _now()
-        response = await _answer(request, handler)
+        request_id = new_request_id()
+        response = await _answer(request, handler, request_id)
+        response.headers[REQUEST_ID] = request_id
         metrics.request_seconds.labels(route, str(response.status)).observe(_now() - began_at)
         return response
 
     return middleware
 
 
-async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
     try:
         return await handler(request)
     except CounterError as error:
         if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            log.warning("request failed", kind=error.kind, reason=str(error))
-        return problem(error.status, error.kind, error.public_detail)
-    except web.HTTPException as error:
-        answer = problem(error.status, error.reason.lower().replace(" ", "-"), error.reason)
-        if "Allow" in error.headers:
-            answer.headers["Allow"] = error.headers["Allow"]
+            log.warning("request failed", request_id=request_id, kind=error.kind, reason=str(error))
+        answer = problem(error.status, error.kind, error.public_detail)
+        if error.status in _UNREAD:
+            answer.force_close()
         return answer
+    except web.HTTPException as error:
+        return as_problem(error)
     except (ConnectionError, web.RequestPayloadError):
         return problem(HTTPStatus.BAD_REQUEST, "incomplete-request", "the request broke off")
     except Exception:
-        log.exception("request broke", path_template=str(request.match_info.route.resource))
+        route = str(request.match_info.route.resource)
+        log.exception("request broke", request_id=request_id, path_template=route)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "something is wrong here, not with you")
+
+
+def same_origin_middleware() -> Middleware:
+    """Return what keeps pages of other origins from changing anything through an administrator's browser."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.method not in _READING and _is_from_elsewhere(request):
+            raise CrossSiteError
+        return await handler(request)
+
+    return middleware
+
+
+def _is_from_elsewhere(request: web.Request) -> bool:
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site not in {"same-origin", "none"}
+    origin = request.headers.get("Origin")
+    return origin is not None and origin.partition("://")[2] != request.host
+
+
+class CrossSiteError(CounterError):
+    """Only a page of this very listener may do this."""
+
+    status = 403
+    kind = "cross-site"
 
 
 def _now() -> float:

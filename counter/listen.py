@@ -1,14 +1,19 @@
 """Listening: how an application meets the network, with limits, and how it stops."""
 
+import asyncio
 import socket
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from aiohttp import web
+from yarl import URL
 
+from counter.connections import MOST, Connection, Connections, allow_files
 from counter.drain import AT_ONCE, Drain, Traffic
 from counter.errors import ConfigError
+from counter.metrics import ConnectionMetrics
 
 BACKLOG: Final = 2048
 KEEP_ALIVE_SECONDS: Final = 75
@@ -16,6 +21,10 @@ KEEP_ALIVE_SECONDS: Final = 75
 CLOSE_SECONDS: Final = 1
 """How long a connection may take to end once nothing is under way."""
 MAX_LINE_BYTES: Final = 16_384
+MAX_FIELD_BYTES: Final = 8190
+MAX_HEADERS: Final = 64
+LINGER_SECONDS: Final = 2.0
+"""How long what is left of a refused body is read, so that its sender sees the answer."""
 
 
 @asynccontextmanager
@@ -26,6 +35,8 @@ async def listening(
     *,
     sockets: Sequence[socket.socket] = (),
     drain: Drain = AT_ONCE,
+    connections: int = MOST,
+    metrics: ConnectionMetrics | None = None,
 ) -> AsyncGenerator[str]:
     """Serve an application while the block runs, and yield its URL.
 
@@ -38,44 +49,62 @@ async def listening(
         port: the port to bind; 0 takes a free one.
         sockets: that listen already. If there are any, nothing is bound; only our copies of them are closed.
         drain: how the open connections are treated.
+        connections: that may be open at a time.
+        metrics: count what becomes of them.
 
     Raises:
         ConfigError: the address cannot be bound.
     """
-    traffic = Traffic()
+    guests = Connections(allow_files(connections), metrics)
+    traffic = Traffic(guests)
     app.middlewares.insert(0, traffic.middleware())
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        auto_decompress=False,
-        handle_signals=False,
-        keepalive_timeout=KEEP_ALIVE_SECONDS,
-        max_line_size=MAX_LINE_BYTES,
-        shutdown_timeout=CLOSE_SECONDS,
-    )
+    runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
     try:
-        yield await _open(runner, host, port, sockets)
+        async with guests.swept():
+            servers = await _open(_protocols(runner, guests), host, port, sockets)
+            try:
+                yield _url(servers[0].sockets[0])
+            finally:
+                for server in servers:
+                    server.close()
+                await traffic.drain(drain)
     finally:
-        try:
-            await _stop(runner, traffic, drain)
-        finally:
-            await runner.cleanup()
+        await runner.cleanup()
 
 
-async def _open(runner: web.AppRunner, host: str, port: int, sockets: Sequence[socket.socket]) -> str:
-    sites: list[web.BaseSite] = [web.SockSite(runner, each, backlog=BACKLOG) for each in sockets]
-    sites = sites or [web.TCPSite(runner, host, port, backlog=BACKLOG)]
+def _protocols(runner: web.AppRunner, guests: Connections) -> Callable[[], Connection]:
+    """Return what makes the protocol of each new connection."""
+    server = runner.server
+    assert server is not None  # noqa: S101 - the runner is set up
+    return partial(
+        Connection,
+        guests,
+        server,
+        access_log=None,
+        auto_decompress=False,
+        keepalive_timeout=KEEP_ALIVE_SECONDS,
+        lingering_time=LINGER_SECONDS,
+        max_field_size=MAX_FIELD_BYTES,
+        max_headers=MAX_HEADERS,
+        max_line_size=MAX_LINE_BYTES,
+    )
+
+
+async def _open(
+    protocols: Callable[[], Connection], host: str, port: int, sockets: Sequence[socket.socket]
+) -> list[asyncio.Server]:
+    loop = asyncio.get_running_loop()
     try:
-        for site in sites:
-            await site.start()
+        if sockets:
+            return [await loop.create_server(protocols, sock=each, backlog=BACKLOG) for each in sockets]
+        return [await loop.create_server(protocols, host, port, backlog=BACKLOG)]
     except OSError as error:
         raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
-    return sites[0].name
 
 
-async def _stop(runner: web.AppRunner, traffic: Traffic, drain: Drain) -> None:
-    for site in runner.sites:
-        await site.stop()
-    if runner.server:
-        await traffic.drain(runner.server, drain)
+def _url(listener: socket.socket) -> str:
+    if listener.family == socket.AF_UNIX:
+        return f"http://unix:{listener.getsockname()}:"
+    host, port = listener.getsockname()[:2]
+    return str(URL.build(scheme="http", host=host, port=port))

@@ -140,6 +140,19 @@ class HttpMetrics:
         )
 
 
+class ConnectionMetrics:
+    """The connections of the public listener."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.open = Gauge("counter_connections", "Open connections of the visitors.", registry=registry)
+        self.ended = Counter(
+            "counter_connections_ended",
+            "Connections that we ended: there were too many, or they kept us waiting.",
+            ["reason"],
+            registry=registry,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Metrics:
     """All metrics of one process."""
@@ -150,6 +163,7 @@ class Metrics:
     rollup: RollupMetrics = field(init=False)
     salts: SaltMetrics = field(init=False)
     http: HttpMetrics = field(init=False)
+    connections: ConnectionMetrics = field(init=False)
 
     def __post_init__(self) -> None:
         redis_errors = Counter(
@@ -160,3 +174,4 @@ class Metrics:
         object.__setattr__(self, "rollup", RollupMetrics(self.registry))
         object.__setattr__(self, "salts", SaltMetrics(self.registry))
         object.__setattr__(self, "http", HttpMetrics(self.registry, redis_errors))
+        object.__setattr__(self, "connections", ConnectionMetrics(self.registry))

@@ -36,7 +36,7 @@ class AdminHandlers:
         """Answer with all metrics in the format that Prometheus asks for."""
         await self._online.refresh()
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        headers = NO_STORE | SAFE | {"Content-Type": content_type}
+        headers = NO_STORE | SAFE | {"Content-Type": content_type, "Vary": "Accept"}
         return web.Response(body=encode(self._registry), headers=headers)
 
     async def get_health(self, _request: web.Request) -> web.Response:

@@ -25,10 +25,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "steps": set(),
     "config": {"errors"},
     "database": {"errors"},
-    "drain": set(),
-    "supervisor": {"errors"},
-    "listen": {"errors", "drain"},
     "http": {"errors", "metrics"},
+    "connections": {"background", "http", "metrics"},  # what is no HTTP is answered in the form of all errors
+    "drain": {"connections"},
+    "supervisor": {"errors"},
+    "listen": {"errors", "metrics", "connections", "drain"},
     # what is kept
     "sites": BELOW,
     "aggregates": BELOW,

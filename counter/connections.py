@@ -1,0 +1,165 @@
+"""The open connections of a listener: how many there may be, and how long each may keep us waiting."""
+
+import asyncio
+import resource
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, cast
+
+from aiohttp import web
+
+from counter.background import end
+from counter.http import as_problem, problem
+from counter.metrics import ConnectionMetrics
+
+MOST: Final = 10_000
+FIRST_REQUEST_SECONDS: Final = 10.0
+"""How long the head of a connection's first request may take; later ones have the keep-alive time."""
+IDLE_SECONDS: Final = 90.0
+"""Longer than the keep-alive time, after which an orderly end begins that the client may hold up."""
+REQUEST_SECONDS: Final = 60.0
+"""How long a request may take with its answer read; nothing here takes so long unless the client is slow."""
+SWEEP_SECONDS: Final = 1.0
+SPARE_FILES: Final = 256
+"""File descriptors for all that is no connection of a client."""
+
+
+class Connection(web.RequestHandler):
+    """A client's connection. The others know of it, and it says what is wrong as everything here does."""
+
+    __slots__ = ("_others", "_wire")
+
+    def __init__(self, others: "Connections", server: web.Server, **options: Any) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **options)
+        self._others = others
+        self._wire: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Come in."""
+        super().connection_made(transport)
+        self._wire = cast("asyncio.Transport", transport)
+        self._others.enter(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Go."""
+        super().connection_lost(exc)
+        self._others.leave(self)
+
+    def abort(self) -> None:
+        """End at once: whoever reads nothing would keep an orderly end from coming."""
+        if self._wire is not None:
+            self._wire.abort()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 400,
+        exc: BaseException | None = None,  # noqa: ARG002 - it holds what the client sent, which is for no log
+        message: str | None = None,  # noqa: ARG002 - so does this
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP, without a word of it in the answer or a log."""
+        if request.writer.output_size > 0:
+            raise ConnectionError
+        response = problem(status, "malformed-request", "the request is not HTTP as this listener takes it")
+        response.force_close()
+        return response
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer; what aiohttp refuses before any of our code sees it is answered in our form too."""
+        if isinstance(resp, web.HTTPException):
+            resp = as_problem(resp)
+        return await super().finish_response(request, resp, start_time)
+
+
+class Connections:
+    """Keeps the connections of a listener apart: no request yet, idle, or with a request under way.
+
+    Each of the three is in the order of time, so the longest waiting is always the first.
+
+    Args:
+        most: that may be open; further ones take the place of the one that has waited longest.
+        metrics: count those that are ended.
+        now: seconds of a clock that never goes back.
+    """
+
+    def __init__(
+        self, most: int, metrics: ConnectionMetrics | None = None, now: Callable[[], float] | None = None
+    ) -> None:
+        self._most = most
+        self._metrics = metrics
+        self._now = now or asyncio.get_running_loop().time
+        self._new: dict[Connection, float] = {}
+        self._idle: dict[Connection, float] = {}
+        self._busy: dict[Connection, float] = {}
+        if metrics:
+            metrics.open.set_function(self.__len__)
+
+    def __len__(self) -> int:
+        return len(self._new) + len(self._idle) + len(self._busy)
+
+    def enter(self, connection: Connection) -> None:
+        """Take a new connection in; if there are too many, somebody has to go."""
+        self._new[connection] = self._now()
+        if len(self) > self._most:
+            self._end(next(iter(self._new if len(self._new) > len(self._idle) else self._idle)), "full")
+
+    def leave(self, connection: Connection) -> None:
+        """Forget a connection."""
+        for waiting in (self._new, self._idle, self._busy):
+            waiting.pop(connection, None)
+
+    def begin(self, connection: Connection) -> None:
+        """Note that a request has come; its connection may be gone already."""
+        if connection in self._new or connection in self._idle:
+            self.leave(connection)
+            self._busy[connection] = self._now()
+
+    def finish(self, connection: Connection) -> None:
+        """Note that a request was answered; its connection may be gone already."""
+        if self._busy.pop(connection, None) is not None:
+            self._idle[connection] = self._now()
+
+    def sweep(self) -> None:
+        """End the connections that have kept us waiting for too long."""
+        now = self._now()
+        for waiting, seconds, reason in (
+            (self._new, FIRST_REQUEST_SECONDS, "no_request"),
+            (self._idle, IDLE_SECONDS, "idle"),
+            (self._busy, REQUEST_SECONDS, "slow_request"),
+        ):
+            while waiting and now - next(iter(waiting.values())) > seconds:
+                self._end(next(iter(waiting)), reason)
+
+    @asynccontextmanager
+    async def swept(self) -> AsyncGenerator[None]:
+        """Sweep again and again while the block runs."""
+        task = asyncio.create_task(self._keep_sweeping(), name="sweep connections")
+        try:
+            yield
+        finally:
+            await end(task)
+
+    async def _keep_sweeping(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self.sweep()
+
+    def _end(self, connection: Connection, reason: str) -> None:
+        self.leave(connection)
+        connection.abort()
+        if self._metrics:
+            self._metrics.ended.labels(reason).inc()
+
+
+def allow_files(most: int) -> int:
+    """Raise this process's limit of open files as far as it may go, and return how many connections fit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most + SPARE_FILES
+    limit = soft if soft == resource.RLIM_INFINITY or soft >= wanted else min(wanted, hard)
+    if hard == resource.RLIM_INFINITY and soft < wanted:
+        limit = wanted
+    if limit != soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return most if limit == resource.RLIM_INFINITY else max(1, min(most, limit - SPARE_FILES))
