@@ -12,13 +12,15 @@ from counter.background import end
 from counter.http import as_problem, problem
 from counter.metrics import ConnectionMetrics
 
+SERVER: Final = "counter"
+"""Versions would only help those who look for a known hole."""
 MOST: Final = 10_000
 FIRST_REQUEST_SECONDS: Final = 10.0
 """How long the head of a connection's first request may take; later ones have the keep-alive time."""
 IDLE_SECONDS: Final = 90.0
-"""Longer than the keep-alive time, after which an orderly end begins that the client may hold up."""
-REQUEST_SECONDS: Final = 60.0
-"""How long a request may take with its answer read; nothing here takes so long unless the client is slow."""
+"""How long a connection is kept whose last request was answered, even if nobody takes the answer.
+
+Longer than the keep-alive time, in which an orderly end begins."""
 SWEEP_SECONDS: Final = 1.0
 SPARE_FILES: Final = 256
 """File descriptors for all that is no connection of a client."""
@@ -70,13 +72,14 @@ class Connection(web.RequestHandler):
         """Send an answer; what aiohttp refuses before any of our code sees it is answered in our form too."""
         if isinstance(resp, web.HTTPException):
             resp = as_problem(resp)
+        resp.headers["Server"] = SERVER
         return await super().finish_response(request, resp, start_time)
 
 
 class Connections:
     """Keeps the connections of a listener apart: no request yet, idle, or with a request under way.
 
-    Each of the three is in the order of time, so the longest waiting is always the first.
+    Those that wait are in the order of time, so the longest waiting is always the first.
 
     Args:
         most: that may be open; further ones take the place of the one that has waited longest.
@@ -92,7 +95,7 @@ class Connections:
         self._now = now or asyncio.get_running_loop().time
         self._new: dict[Connection, float] = {}
         self._idle: dict[Connection, float] = {}
-        self._busy: dict[Connection, float] = {}
+        self._busy: set[Connection] = set()
         if metrics:
             metrics.open.set_function(self.__len__)
 
@@ -107,18 +110,20 @@ class Connections:
 
     def leave(self, connection: Connection) -> None:
         """Forget a connection."""
-        for waiting in (self._new, self._idle, self._busy):
-            waiting.pop(connection, None)
+        self._new.pop(connection, None)
+        self._idle.pop(connection, None)
+        self._busy.discard(connection)
 
     def begin(self, connection: Connection) -> None:
         """Note that a request has come; its connection may be gone already."""
         if connection in self._new or connection in self._idle:
             self.leave(connection)
-            self._busy[connection] = self._now()
+            self._busy.add(connection)
 
     def finish(self, connection: Connection) -> None:
         """Note that a request was answered; its connection may be gone already."""
-        if self._busy.pop(connection, None) is not None:
+        if connection in self._busy:
+            self._busy.remove(connection)
             self._idle[connection] = self._now()
 
     def sweep(self) -> None:
@@ -127,7 +132,6 @@ class Connections:
         for waiting, seconds, reason in (
             (self._new, FIRST_REQUEST_SECONDS, "no_request"),
             (self._idle, IDLE_SECONDS, "idle"),
-            (self._busy, REQUEST_SECONDS, "slow_request"),
         ):
             while waiting and now - next(iter(waiting.values())) > seconds:
                 self._end(next(iter(waiting)), reason)
