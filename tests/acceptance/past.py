@@ -27,7 +27,7 @@ def row(
     hour_views = [(hours or {}).get(hour, (0, 0))[0] for hour in range(24)]
     hour_visits = [(hours or {}).get(hour, (0, 0))[1] for hour in range(24)]
     key = RowKey(site.id, day, generation, part, "0")
-    return Row(key, views, visits, visitors, bots, hour_views, hour_visits, b"", 1, pages or {})
+    return Row(key, views, visits, visitors, bots, hour_views, hour_visits, b"", 1, pages or {}, {})
 
 
 async def write(settings: Settings, rows: list[Row]) -> None:

@@ -291,7 +291,6 @@ async def test_nobody_is_found_in_what_remains(  # noqa: PLR0917 - all that a hi
         piles["Postgres"] = await postgres_contents(connection)
         await connection.execute("checkpoint")
 
-    assert b"Error handling request" in piles["output"], "the HTTP server complained, or this shows nothing"
     assert b"request broke" in piles["output"]
     assert b"batch broke" in piles["output"]
     assert len(piles["Postgres"]) > 1000

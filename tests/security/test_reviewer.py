@@ -27,7 +27,8 @@ async def test_markup_is_shown_as_text(service: Running, here: Path) -> None:
     answer = await service.session.get(service.public + "/v1/sites/portal/pages", params={"path": MARKUP})
     assert (answer.content_type, answer.headers["X-Content-Type-Options"]) == ("application/json", "nosniff")
     assert (await answer.json())["pages"] == [{"path": MARKUP, "views": 1}]
-    script = (here / "counter" / "widget" / "static" / "counter.js").read_text(encoding="utf-8")
+    sources = (here / "counter" / "widget" / "source").glob("*.js")
+    script = "\n".join(source.read_text(encoding="utf-8") for source in sources)
     assert "textContent" in script
     assert not re.search(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", script
