@@ -9,8 +9,12 @@ from counter.hits.meters import Bounded, Meter
 from counter.hits.visitors import Address
 from counter.sites.model import Site
 
-BURST_SECONDS: Final = 30
+BURST_SECONDS: Final = 20
 """How many seconds' worth may come at once, after a pause."""
+DEBT_SECONDS: Final = 10.0
+"""An address that is refused has to slow down for so long: a flood gets its burst, and then nothing.
+
+Networks and sites owe nothing, as others share them."""
 ADDRESSES: Final = 16_384
 VISITORS: Final = 32_768
 DISPLAYS: Final = 32_768
@@ -44,12 +48,15 @@ class Limits:
 
     def __init__(self, rates: Rates, now: Callable[[], float]) -> None:
         self._now = now
-        self._addresses = _meter(rates.address_per_second)
+        self._addresses = _meter(rates.address_per_second, DEBT_SECONDS)
         self._networks = _meter(rates.network_per_second)
         self._sites = _meter(rates.site_per_second)
         # Visitors come in crowds at nine o'clock, so more of them may come at once.
         self._new_visitors = Meter(
-            rates.new_visitors_per_minute / 60, int(5 * rates.new_visitors_per_minute), ADDRESSES
+            rates.new_visitors_per_minute / 60,
+            int(5 * rates.new_visitors_per_minute),
+            ADDRESSES,
+            DEBT_SECONDS,
         )
         self._visitors: Bounded[bool] = Bounded(VISITORS)
         self._displays: Bounded[float] = Bounded(DISPLAYS)
@@ -96,5 +103,5 @@ def prefixes(address: Address) -> tuple[tuple[int, int], tuple[int, int]]:
     return (64, number >> 64), (48, number >> 80)
 
 
-def _meter(per_second: float) -> Meter:
-    return Meter(per_second, int(BURST_SECONDS * per_second), ADDRESSES)
+def _meter(per_second: float, debt_seconds: float = 0.0) -> Meter:
+    return Meter(per_second, int(BURST_SECONDS * per_second), ADDRESSES, debt_seconds)

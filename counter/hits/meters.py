@@ -41,11 +41,14 @@ class Meter:
         per_second: how often a key may pass in the long run; 0 lets everything pass.
         burst: how often it may pass at once.
         keys: that are remembered; one that is forgotten starts anew.
+        debt_seconds: how long a key that was too fast has to slow down at most before it passes again, as
+            what is refused counts against it too; 0 lets it pass at the rate meanwhile.
     """
 
-    def __init__(self, per_second: float, burst: int, keys: int) -> None:
+    def __init__(self, per_second: float, burst: int, keys: int, debt_seconds: float = 0.0) -> None:
         self._pause = 1 / per_second if per_second else 0.0
         self._slack = self._pause * (burst - 1)
+        self._debt_seconds = debt_seconds
         self._due: Bounded[float] = Bounded(keys)
 
     def __len__(self) -> int:
@@ -64,6 +67,8 @@ class Meter:
         if due is None or due < now:
             due = now
         elif due - now > self._slack:
+            if self._debt_seconds:
+                self._due.put(key, min(due + self._pause, now + self._slack + self._debt_seconds))
             return False
         self._due.put(key, due + self._pause)
         return True
