@@ -7,6 +7,8 @@ from typing import Final
 
 ID_BYTES: Final = 8
 MAX_AGENT_CHARACTERS: Final = 512
+MAX_ADDRESS_CHARACTERS: Final = 64
+"""Room for the longest IPv6 address and the name of a zone."""
 _IPV6_NETWORK_BYTES: Final = 8
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -25,9 +27,13 @@ def visitor_id(salt: bytes, site_key: str, network: bytes, agent: str) -> bytes:
     return blake2b(told, digest_size=ID_BYTES, key=salt).digest()
 
 
-@lru_cache(maxsize=16_384)
 def parse_address(text: str) -> Address | None:
     """Return the address in `text`, an IPv4-mapped IPv6 one as IPv4; None if there is none."""
+    return _parse_address(text) if len(text) <= MAX_ADDRESS_CHARACTERS else None
+
+
+@lru_cache(maxsize=16_384)
+def _parse_address(text: str) -> Address | None:
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

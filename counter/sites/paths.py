@@ -13,6 +13,8 @@ OTHER: Final = "(other)"
 
 MAX_RAW_CHARACTERS: Final = 2048
 MAX_PATH_BYTES: Final = 1024
+MAX_REMEMBERED_CHARACTERS: Final = 256
+"""Longer paths are rare, unless somebody makes them up to fill our memory."""
 
 _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _INDEX_FILES: Final = frozenset({"index.html", "index.htm"})
@@ -22,7 +24,6 @@ _HELD: Final = re.compile(r"[\udc00-\udcff]")
 """Stand for bytes that stay escaped, so that no character beside them can be composed with their digits."""
 
 
-@lru_cache(maxsize=16_384)
 def normalise(raw: str, query_allow: tuple[str, ...] = ()) -> str:
     """Return the page's path for the path (or whole URL) that a browser reported.
 
@@ -33,6 +34,12 @@ def normalise(raw: str, query_allow: tuple[str, ...] = ()) -> str:
     Raises:
         InvalidInputError: no path, too long, or with control characters or lone surrogates.
     """
+    return (
+        _remember(raw, query_allow) if len(raw) <= MAX_REMEMBERED_CHARACTERS else _normalise(raw, query_allow)
+    )
+
+
+def _normalise(raw: str, query_allow: tuple[str, ...]) -> str:
     if len(raw) > MAX_RAW_CHARACTERS:
         raise InvalidInputError("the path is too long")
     if _FORBIDDEN.search(raw):
@@ -42,6 +49,9 @@ def normalise(raw: str, query_allow: tuple[str, ...] = ()) -> str:
     if len(spelt.encode()) > MAX_PATH_BYTES:
         raise InvalidInputError("the path is too long")
     return spelt
+
+
+_remember: Final = lru_cache(maxsize=8192)(_normalise)
 
 
 def _split(raw: str) -> tuple[str, str]:
