@@ -49,14 +49,20 @@ class Settings(BaseSettings):
         ge=0,
         le=1e6,
         description="Hits that a worker admits from one IPv4 address or IPv6 /64 in the long "
-        "run; 30 times as many at once; 0 sets no limit.",
+        "run; 15 times as many at once; 0 sets no limit. What is refused counts too, so a flood gets "
+        "no more than that until it stops.",
     )
     network_hits_per_second: float = Field(
-        500, ge=0, le=1e6, description="The same for an IPv4 /24 or an IPv6 /48."
+        500,
+        ge=0,
+        le=1e6,
+        description="The same for an IPv4 /24 or an IPv6 /48, but what is refused does not count.",
     )
-    site_hits_per_second: float = Field(0, ge=0, le=1e6, description="The same for a site.")
+    site_hits_per_second: float = Field(
+        0, ge=0, le=1e6, description="The same for a site; what is refused does not count."
+    )
     new_visitors_per_minute: float = Field(
-        120,
+        60,
         ge=0,
         le=1e6,
         description="New visitors that a worker admits from one address in the long run; 5 "

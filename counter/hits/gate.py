@@ -59,6 +59,8 @@ class Gate:
         """
         at_ms = self._clock()
         sender = self._find_sender(request, token)
+        if refusal := self._limits.refuses_unread(kind.value, sender.address):
+            return Admitted(refusal, None)
         verdict = judge(site, sender, at_ms // 1000)
         if verdict not in {Verdict.VIEW, Verdict.BOT}:
             return Admitted(verdict, None)

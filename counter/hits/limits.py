@@ -9,7 +9,7 @@ from counter.hits.meters import Bounded, Meter
 from counter.hits.visitors import Address
 from counter.sites.model import Site
 
-BURST_SECONDS: Final = 20
+BURST_SECONDS: Final = 15
 """How many seconds' worth may come at once, after a pause."""
 DEBT_SECONDS: Final = 10.0
 """An address that is refused has to slow down for so long: a flood gets its burst, and then nothing.
@@ -60,6 +60,15 @@ class Limits:
         )
         self._visitors: Bounded[bool] = Bounded(VISITORS)
         self._displays: Bounded[float] = Bounded(DISPLAYS)
+
+    def refuses_unread(self, kind: str, address: Address | None) -> Verdict | None:
+        """Return why an address is refused whatever it sends, None if it has to be looked at.
+
+        In a flood this is all that a beacon costs: judging a User-Agent takes many times as long.
+        """
+        if address is None or not self._addresses.refuses((kind, prefixes(address)[0]), self._now()):
+            return None
+        return Verdict.ADDRESS_RATE
 
     def refuses(self, kind: str, site: Site, address: Address | None) -> Verdict | None:
         """Return why a beacon of a kind is one too many, None if it is not.

@@ -63,12 +63,21 @@ class Meter:
         """
         if not self._pause:
             return True
-        due = self._due.get(key)
-        if due is None or due < now:
-            due = now
-        elif due - now > self._slack:
-            if self._debt_seconds:
-                self._due.put(key, min(due + self._pause, now + self._slack + self._debt_seconds))
+        if self.refuses(key, now):
             return False
-        self._due.put(key, due + self._pause)
+        self._due.put(key, max(self._due.get(key) or now, now) + self._pause)
+        return True
+
+    def refuses(self, key: Hashable, now: float) -> bool:
+        """Tell whether a key may not pass, and if so, note that it tried.
+
+        Args:
+            key: whatever is to be limited.
+            now: seconds of a clock that never goes back.
+        """
+        due = self._due.get(key)
+        if due is None or due - now <= self._slack:
+            return False
+        if self._debt_seconds:
+            self._due.put(key, min(due + self._pause, now + self._slack + self._debt_seconds))
         return True
