@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from counter.admin.handlers import AdminHandlers
-from counter.admin.health import Readiness
+from counter.admin.health import Readiness, SpoolPlace
 from counter.admin.online import OnlineGauge
 from counter.aggregates.store import AggregateStore
 from counter.buckets.audit import BucketAudit
@@ -110,7 +110,7 @@ async def build(
         gate = Gate(salts, clock, Limits(_rates(settings), asyncio.get_running_loop().time), senders.find)
         hits = HitHandlers(sites, gate, recorder, widget.answer_hit, metrics.http)
         online = OnlineGauge(store, sites, clock, metrics.http, settings.online_series)
-        readiness = Readiness(store, pool, sites, salts, settings.spool_dir if settings.spool_mb else None)
+        readiness = Readiness(store, pool, sites, salts, _spool_place(settings))
         admin = AdminHandlers(metrics.registry, readiness, online, stop or asyncio.Event())
         demo = demo_routes() if settings.demo else []
         yield Service(
@@ -237,6 +237,10 @@ def _lanes(  # noqa: PLR0917 - all that lanes are made of
         )
 
     return {keys.lane: make_lane(keys) for keys in store.lanes}
+
+
+def _spool_place(settings: Settings) -> SpoolPlace | None:
+    return SpoolPlace(settings.spool_dir, settings.spool_mb * 1024 * 1024) if settings.spool_mb else None
 
 
 def _rates(settings: Settings) -> Rates:

@@ -17,6 +17,8 @@ from counter.errors import AggregatesUnavailableError, ConfigError
 CONNECT_SECONDS: Final = 5
 COMMAND_SECONDS: Final = 60
 SOON_SECONDS: Final = 3
+READ_SECONDS: Final = 5
+"""How long a call of the pool may take; the rollup, on a connection of its own, has COMMAND_SECONDS."""
 POOL_CONNECTIONS: Final = 8
 FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What the driver raises; the last when a connection breaks in the middle of a reply."""
@@ -45,7 +47,7 @@ async def open_pool(url: str) -> AsyncGenerator[Pool]:
         min_size=0,
         max_size=POOL_CONNECTIONS,
         timeout=CONNECT_SECONDS,
-        command_timeout=COMMAND_SECONDS,
+        command_timeout=READ_SECONDS,
         server_settings={"application_name": "counter"},
     )
     with translated():
