@@ -88,9 +88,8 @@ def people_at_home(chance: random.Random, scale: Scale, seconds: float) -> Itera
     at = 0.0
     while (at := at + chance.expovariate(scale.sessions_per_second)) < seconds:
         site = chance.choices((OPEN, SIGNED, HOSTED), (6, 2, 2))[0]
-        yield from _session(
-            chance, at, seconds, "people at home", site, _home(chance), chance.choice(BROWSERS)
-        )
+        first = Hit(at, HOME, site, _home(chance), chance.choice(BROWSERS), "/")
+        yield from _session(chance, at, seconds, first)
 
 
 def people_of_an_office(chance: random.Random, scale: Scale, seconds: float) -> Iterator[Hit]:

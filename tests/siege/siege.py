@@ -102,11 +102,11 @@ class Siege:
         seconds = scale.phase_seconds * len(attacks)
         self.report.memory_before_mb = self._memory_mb()
         async with self._wires():
-            honest = asyncio.create_task(self._let_people_come(seconds))
-            for name, attack in attacks:
-                async with self._phase(name):
-                    await asyncio.gather(self._attack(iter(attack)), asyncio.sleep(scale.phase_seconds))
-            await honest
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._let_people_come(seconds))
+                for name, attack in attacks:
+                    async with self._phase(name):
+                        await asyncio.gather(self._attack(iter(attack)), asyncio.sleep(scale.phase_seconds))
             self.report.shown_views = sum([await self._total(site) for site in self._keys])
         return self.report
 
