@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
-from counter.buckets.keys import BucketName
+from counter.buckets.keys import SALT_TRACES, BucketName
 from counter.checks.findings import Problem
 
 NEVER_EXPIRES: Final = -1
@@ -76,7 +76,7 @@ def may_expire(key: str) -> bool:
 
 def salt_day(key: str) -> str | None:
     """Return the day that a salt's key names, None if it is no salt's."""
-    match = _SALT.fullmatch(key)
+    match = None if key == SALT_TRACES else _SALT.fullmatch(key)
     return match["day"] if match else None
 
 
