@@ -1,7 +1,7 @@
 """Builds the service: the only file that knows every room, in the order in which they are opened."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -30,7 +30,7 @@ from counter.hits.gate import Gate
 from counter.hits.handlers import HitHandlers
 from counter.hits.limits import Limits, Rates
 from counter.hits.senders import Senders
-from counter.http import also_under, error_middleware, same_origin_middleware
+from counter.http import EMPTY, also_under, error_middleware, same_origin_middleware, strict_transport
 from counter.listen import listening
 from counter.metrics import ConnectionMetrics, Metrics
 from counter.rollup.anomalies import Anomalies
@@ -129,6 +129,7 @@ async def build(
                     *file_routes(settings.script_path),
                     *demo,
                 ],
+                always=strict_transport(settings.hsts_seconds),
             ),
             admin=_application(metrics, admin.routes(), same_origin_middleware()),
             connections=metrics.connections,
@@ -291,7 +292,9 @@ def _page_routes(
     ]
 
 
-def _application(metrics: Metrics, routes: list[web.RouteDef], *more: Middleware) -> web.Application:
-    app = web.Application(middlewares=[error_middleware(metrics.http), *more])
+def _application(
+    metrics: Metrics, routes: list[web.RouteDef], *more: Middleware, always: Mapping[str, str] = EMPTY
+) -> web.Application:
+    app = web.Application(middlewares=[error_middleware(metrics.http, always), *more])
     app.add_routes(routes)
     return app

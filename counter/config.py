@@ -115,6 +115,12 @@ class Settings(BaseSettings):
         ge=0,
         description="How long open connections are still served after a stop; 0 closes them at once.",
     )
+    hsts_seconds: int = Field(
+        0,
+        ge=0,
+        description="How long browsers keep to TLS for this host (`Strict-Transport-Security`), once a proxy "
+        "serves TLS; 0 says nothing.",
+    )
     public_url: str = Field(
         "https://HOST",
         pattern=r"^https?://[^/?#\s]+$",

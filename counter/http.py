@@ -2,8 +2,9 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -29,6 +30,7 @@ RETRY_SECONDS: Final = 5
 COMPRESSED_BYTES: Final = 4096
 API_PREFIX: Final = "/v1/"
 BODY_SECONDS: Final = 10.0
+EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 REQUEST_ID: Final = "Counter-Request-Id"
 _BODY_TYPES: Final = frozenset({"text/plain", "application/json", "application/octet-stream"})
 
@@ -178,13 +180,23 @@ def as_problem(error: web.HTTPException) -> web.Response:
     return answer
 
 
+def strict_transport(seconds: int) -> dict[str, str]:
+    """Return the header that keeps browsers on TLS for so long, none for 0."""
+    return {"Strict-Transport-Security": f"max-age={seconds}"} if seconds else {}
+
+
 def new_request_id() -> str:
     """Return what joins an answer to what the log says of it; what a client sends in its place is ignored."""
     return secrets.token_hex(8)
 
 
-def error_middleware(metrics: HttpMetrics) -> Middleware:
-    """Return the one place where errors become answers, and requests are timed and named."""
+def error_middleware(metrics: HttpMetrics, always: Mapping[str, str] = EMPTY) -> Middleware:
+    """Return the one place where errors become answers, and requests are timed and named.
+
+    Args:
+        metrics: get the times.
+        always: headers of every answer.
+    """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -194,6 +206,7 @@ def error_middleware(metrics: HttpMetrics) -> Middleware:
         request_id = new_request_id()
         response = await _answer(request, handler, request_id)
         response.headers[REQUEST_ID] = request_id
+        response.headers.update(always)
         metrics.request_seconds.labels(route, str(response.status)).observe(_now() - began_at)
         return response
 

@@ -11,10 +11,11 @@ from aiohttp import ClientSession, web
 
 from counter import connections as connections_module
 from counter import http as http_module
+from counter.config import Settings
 from counter.http import BODY_SECONDS, SlowBodyError
 from counter.listen import listening
 from counter.metrics import Metrics
-from tests.acceptance.conftest import PERSON, Running
+from tests.acceptance.conftest import PERSON, Running, SetClock, running
 from tests.security.conftest import open_raw, send_raw
 
 POST = (
@@ -218,6 +219,15 @@ async def test_every_answer_has_safe_headers(service: Running, name: str) -> Non
     )
     assert "Set-Cookie" not in answer.headers
     assert answer.headers["Server"] == "counter"
+
+
+async def test_browsers_keep_to_tls_where_the_operator_says_so(settings: Settings) -> None:
+    """Behind TLS every answer of the public listener says so, errors too; without the setting none does."""
+    for seconds, expected in ((0, None), (31_536_000, "max-age=31536000")):
+        async with running(settings.model_copy(update={"hsts_seconds": seconds}), SetClock()) as service:
+            for address in ("/counter.js", "/nothing"):
+                answer = await service.get(address)
+                assert answer.headers.get("Strict-Transport-Security") == expected
 
 
 async def test_page_of_the_demo_has_a_policy_of_its_own(service: Running) -> None:
