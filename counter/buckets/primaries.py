@@ -46,10 +46,14 @@ class SentinelPrimaries:
             list(address.nodes),
             sentinel_kwargs={**account, "ssl": address.tls, **_limits()},
         )
+        self._clients = list(self._sentinels.sentinels)
+        # The driver moves the Sentinel that answered to the front: two at once would lose one of them.
+        self._asking = asyncio.Lock()
 
     async def find(self, lane: LaneKeys) -> Node:  # noqa: ARG002 - all lanes are on one server
         """Return the server that the Sentinels hold for the primary."""
-        host, port = await self._sentinels.discover_master(self._service)
+        async with self._asking:
+            host, port = await self._sentinels.discover_master(self._service)
         return str(host), int(port)
 
     def doubt(self) -> None:
@@ -57,8 +61,8 @@ class SentinelPrimaries:
 
     async def aclose(self) -> None:
         """Close the connections to the Sentinels."""
-        for sentinel in self._sentinels.sentinels:
-            await sentinel.aclose()
+        for client in self._clients:
+            await client.aclose()
 
 
 class ClusterPrimaries:
