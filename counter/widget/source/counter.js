@@ -73,11 +73,10 @@
   };
 
   const send = (resource, path) => {
-    const hit = { site, path, token };
-    const body = JSON.stringify(hit);
+    const body = JSON.stringify({ site, path, token });
     if (self.fetch) return ask(resource, body);
     if (navigator.sendBeacon) return navigator.sendBeacon(api + resource, body);
-    return new Image().src = `${api}${resource}.gif?${new URLSearchParams(hit)}`;
+    return new Image().src = `${api}${resource}.gif?${new URLSearchParams({ site, path })}`;
   };
 
   const spell = (number, element) => {
