@@ -75,9 +75,6 @@ class RollupMetrics:
             registry=registry,
         )
         self.leader = Gauge("counter_rollup_leader", "1 if this process does the rollups.", registry=registry)
-        self.dirty = Gauge(
-            "counter_rollup_dirty_buckets", "Buckets that waited for the last rollup.", registry=registry
-        )
         self.hour_ratio = Gauge(
             "counter_site_hour_ratio",
             "Views of this hour so far by the mean of the same hour in four weeks, of sites that stand out.",
