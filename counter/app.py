@@ -22,13 +22,15 @@ from counter.clock import Clock, system_clock
 from counter.config import Settings
 from counter.database import migrate, open_pool
 from counter.drain import Drain
+from counter.express import Express
 from counter.hits.gate import Gate
 from counter.hits.handlers import HitHandlers
 from counter.hits.limits import Limits
 from counter.hits.senders import Senders
-from counter.http import EMPTY, also_under, error_middleware, same_origin_middleware, strict_transport
+from counter.http import also_under, error_middleware, same_origin_middleware, strict_transport
 from counter.listen import listening
 from counter.metrics import ConnectionMetrics, Metrics
+from counter.ready import EMPTY
 from counter.rollup.anomalies import Anomalies
 from counter.rollup.loop import RollupLoop
 from counter.rollup.rollup import Rollup
@@ -48,6 +50,7 @@ class Service:
     """Two applications that share everything below them."""
 
     public: web.Application
+    express: Express
     admin: web.Application
     connections: ConnectionMetrics
 
@@ -92,6 +95,8 @@ async def build(
         gate = Gate(salts, clock, limits, senders.find)
         shown = make_shown(settings, store, pool, sites, refresher(rollup, pool, clock), metrics, clock)
         hits = HitHandlers(sites, gate, recorder, shown.widget.answer_hit, metrics.http)
+        hot = also_under(settings.api_path, [*hits.express(), *shown.widget.express()])
+        always = strict_transport(settings.hsts_seconds)
         public = [
             *also_under(settings.api_path, [*hits.routes(), *shown.routes]),
             *SignedScript(sites, gate.issue_token).routes(),
@@ -103,7 +108,8 @@ async def build(
         readiness = Readiness(store, pool, sites, salts, spool_place(settings))
         admin = AdminHandlers(metrics.registry, readiness, online, stop or asyncio.Event())
         yield Service(
-            public=_application(metrics, public, always=strict_transport(settings.hsts_seconds)),
+            public=_application(metrics, public, always=always),
+            express=Express(hot, metrics.http.request_seconds, always),
             admin=_application(metrics, admin.routes(), same_origin_middleware()),
             connections=metrics.connections,
         )
@@ -149,6 +155,7 @@ async def serve(
             drain=Drain(settings.drain_seconds, hurry),
             connections=settings.connections,
             metrics=service.connections,
+            express=service.express,
         ) as public,
     ):
         if settings.demo:

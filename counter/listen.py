@@ -13,6 +13,7 @@ from yarl import URL
 from counter.connections import MOST, Connection, Connections, allow_files
 from counter.drain import AT_ONCE, Drain, Traffic
 from counter.errors import ConfigError
+from counter.express import Express
 from counter.metrics import ConnectionMetrics
 
 BACKLOG: Final = 2048
@@ -37,6 +38,7 @@ async def listening(
     drain: Drain = AT_ONCE,
     connections: int = MOST,
     metrics: ConnectionMetrics | None = None,
+    express: Express | None = None,
 ) -> AsyncGenerator[str]:
     """Serve an application while the block runs, and yield its URL.
 
@@ -51,15 +53,16 @@ async def listening(
         drain: how the open connections are treated.
         connections: that may be open at a time.
         metrics: count what becomes of them.
+        express: handles what it knows before the application is asked.
 
     Raises:
         ConfigError: the address cannot be bound.
     """
     guests = Connections(allow_files(connections), metrics)
     traffic = Traffic(guests)
-    app.middlewares.insert(0, traffic.middleware())
     runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
+    _handle_with(runner, traffic, express)
     try:
         async with guests.swept():
             servers = await _open(_protocols(runner, guests), host, port, sockets)
@@ -71,6 +74,13 @@ async def listening(
                 await traffic.drain(drain)
     finally:
         await runner.cleanup()
+
+
+def _handle_with(runner: web.AppRunner, traffic: Traffic, express: Express | None) -> None:
+    server = runner.server
+    assert server is not None  # noqa: S101 - the runner is set up
+    handle = express.before(server.request_handler) if express else server.request_handler
+    server.request_handler = traffic.around(handle)
 
 
 def _protocols(runner: web.AppRunner, guests: Connections) -> Callable[[], Connection]:

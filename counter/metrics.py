@@ -10,6 +10,22 @@ _BATCH_HITS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 _ROLLUP_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
+class Labelled(dict[str, Counter]):
+    """The series of a counter by their only label; looking one up costs no lock.
+
+    Args:
+        counter: has one label.
+    """
+
+    def __init__(self, counter: Counter) -> None:
+        super().__init__()
+        self._counter = counter
+
+    def __missing__(self, value: str) -> Counter:
+        series = self[value] = self._counter.labels(value)
+        return series
+
+
 class RecorderMetrics:
     """The way of hits into Redis."""
 

@@ -93,10 +93,11 @@ class BucketStore:
             BucketsUnavailableError: the outcome is unknown; call again.
             BucketsCorruptError: Redis holds what this program did not write.
         """
-        keys, groups, ids = batch.pack(lane, generation, expires=expires)
-        fixed: list[str] = [lane.generation, lane.token(worker), lane.parts, lane.open, lane.dirty]
+        groups, ids = batch.pack(generation, expires=expires)
+        keys = [lane.generation, lane.token(worker), lane.parts, lane.open, lane.dirty]
         args: list[str | bytes | int] = [generation, sequence, TOKEN_SECONDS, groups, ids, worker]
-        status, detail = await self._operations.run(lane, Call("record", fixed + keys, args), durable=True)
+        args += (lane.site_prefix, lane.bucket_prefix)
+        status, detail = await self._operations.run(lane, Call("record", keys, args), durable=True)
         if status == b"generation":
             self._generations.pop(lane.lane, None)
             raise GenerationEndedError

@@ -13,7 +13,7 @@ SOURCE = Path(counter.__file__).parent
 SQL = SOURCE.parent / "sql" / "queries"
 MAX_LINES = 300
 
-BELOW = {"background", "clock", "config", "database", "errors", "http", "metrics", "steps"}
+BELOW = {"background", "bodies", "clock", "config", "database", "errors", "http", "metrics", "ready", "steps"}
 """What every room may stand on."""
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -25,11 +25,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "steps": set(),
     "config": {"errors"},
     "database": {"errors"},
-    "http": {"errors", "metrics"},
-    "connections": {"background", "http", "metrics"},  # what is no HTTP is answered in the form of all errors
+    "ready": {"clock"},  # the date is in every answer
+    "http": {"errors", "metrics", "ready"},
+    "bodies": {"errors"},
+    "express": {"http", "ready"},
+    "connections": {
+        "background",
+        "http",
+        "metrics",
+        "ready",
+    },  # what is no HTTP is answered in the form of all errors
     "drain": {"connections"},
     "supervisor": {"errors"},
-    "listen": {"errors", "metrics", "connections", "drain"},
+    "listen": {"errors", "metrics", "connections", "drain", "express"},
     # what is kept
     "sites": BELOW,
     "aggregates": BELOW,
@@ -49,6 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {
         "listen",
         "drain",
+        "express",
         "supervisor",
         "wiring",
         "hits",
@@ -86,6 +95,8 @@ INPUT_AND_OUTPUT = {
     "secrets", "select", "shutil", "signal", "socket", "ssl", "structlog", "subprocess", "tempfile",
     "threading", "time", "uvloop",
 }  # fmt: skip
+READS_TEXT = {"AF_INET", "AF_INET6", "inet_pton"}
+"""What pure modules may take from `socket`: it reads an address, and opens nothing."""
 PURE_STAND_ON = {"counter", "counter.config", "counter.errors"}
 MUST_BE_PURE = {
     "counter.buckets.base",
@@ -148,6 +159,8 @@ def imports_of(name: str) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name} imports relatively"
+            if node.module == "socket" and {alias.name for alias in node.names} <= READS_TEXT:
+                continue
             inner = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES.keys()
             found |= inner or {str(node.module)}
     return found
