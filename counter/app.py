@@ -11,7 +11,7 @@ from aiohttp.typedefs import Middleware
 
 from counter.admin.handlers import AdminHandlers
 from counter.admin.health import Readiness
-from counter.admin.online import OnlineGauge
+from counter.admin.scrape import make_scrape
 from counter.buckets.audit import BucketAudit
 from counter.buckets.connection import open_servers
 from counter.buckets.keys import LaneKeys
@@ -81,7 +81,7 @@ async def build(
         await rooms.enter_async_context(followed(sites, pool, database_url, settings.sites_seconds))
 
         rollup = Rollup(store, sites.known, passing)
-        anomalies = Anomalies(metrics.rollup, settings.online_series)
+        anomalies = Anomalies(metrics.rollup, metrics.silence, settings.online_series)
         loop = RollupLoop(rollup, database_url, clock, metrics.rollup, settings.rollup_seconds, anomalies)
         await rooms.enter_async_context(loop.running())
 
@@ -104,9 +104,9 @@ async def build(
             *(demo_routes() if settings.demo else []),
         ]
 
-        online = OnlineGauge(store, sites, clock, metrics.http, settings.online_series)
+        scrape = make_scrape(settings, store, pool, sites, clock, metrics)
         readiness = Readiness(store, pool, sites, salts, spool_place(settings))
-        admin = AdminHandlers(metrics.registry, readiness, online, stop or asyncio.Event())
+        admin = AdminHandlers(metrics.registry, readiness, scrape, stop or asyncio.Event())
         yield Service(
             public=_application(metrics, public, always=always),
             express=Express(hot, metrics.http.request_seconds, always),

@@ -3,7 +3,7 @@
 import click
 
 from counter import __version__
-from counter.commands.checks import check_command
+from counter.commands.checks import audit_command, check_command
 from counter.commands.imports import import_group
 from counter.commands.service import (
     config_command,
@@ -30,6 +30,7 @@ for _command in (
     adjust_command,
     import_group,
     check_command,
+    audit_command,
     config_command,
 ):
     counter.add_command(_command)

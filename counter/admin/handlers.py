@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from counter.admin.health import Readiness
-from counter.admin.online import OnlineGauge
+from counter.admin.scrape import Scrape
 from counter.http import NO_STORE, SAFE
 
 
@@ -17,11 +17,11 @@ class AdminHandlers:
     """For Prometheus, load balancers and people who look after the service."""
 
     def __init__(
-        self, registry: CollectorRegistry, readiness: Readiness, online: OnlineGauge, stop: asyncio.Event
+        self, registry: CollectorRegistry, readiness: Readiness, scrape: Scrape, stop: asyncio.Event
     ) -> None:
         self._registry = registry
         self._readiness = readiness
-        self._online = online
+        self._scrape = scrape
         self._stop = stop
 
     def routes(self) -> list[web.RouteDef]:
@@ -34,10 +34,8 @@ class AdminHandlers:
 
     async def get_metrics(self, request: web.Request) -> web.Response:
         """Answer with all metrics in the format that Prometheus asks for."""
-        await self._online.refresh()
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        headers = NO_STORE | SAFE | {"Content-Type": content_type, "Vary": "Accept"}
-        return web.Response(body=encode(self._registry), headers=headers)
+        await self._scrape.refresh()
+        return _exposition(self._registry, request)
 
     async def get_health(self, _request: web.Request) -> web.Response:
         """Answer that the process runs."""
@@ -52,6 +50,23 @@ class AdminHandlers:
         parts = {finding.part: finding.detail or "ok" for finding in findings}
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         return _json({"status": "ready" if ready else "not ready", "parts": parts}, status)
+
+
+def metrics_application(registry: CollectorRegistry) -> web.Application:
+    """Return an application that shows the metrics of a registry, for a command that is no service."""
+
+    async def get_metrics(request: web.Request) -> web.Response:
+        return _exposition(registry, request)
+
+    app = web.Application()
+    app.router.add_get("/metrics", get_metrics)
+    return app
+
+
+def _exposition(registry: CollectorRegistry, request: web.Request) -> web.Response:
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    headers = NO_STORE | SAFE | {"Content-Type": content_type, "Vary": "Accept"}
+    return web.Response(body=encode(registry), headers=headers)
 
 
 def _json(body: object, status: int) -> web.Response:

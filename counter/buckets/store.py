@@ -155,6 +155,18 @@ class BucketStore:
             opened, dirty = await pipe.execute()
         return bucket_names(opened), bucket_names(dirty)
 
+    async def count_dirty(self) -> int:
+        """Return how many buckets changed since their rollup, over all lanes.
+
+        Raises:
+            BucketsUnavailableError: Redis does not answer.
+        """
+        count = 0
+        for lane in self.lanes:
+            async with self._servers.asking(lane) as redis:
+                count += await redis.scard(lane.dirty)
+        return count
+
     async def read_buckets(
         self, lane: LaneKeys, generation: str, names: Iterable[BucketName]
     ) -> list[StoredBucket]:

@@ -77,6 +77,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "imports",
         "checks",
         "hits",
+        "listen",  # `audit` shows its metrics
+        "admin",
         "widget",  # `site show` prints the tag of the script's latest build
         "rollup",
         "buckets",
