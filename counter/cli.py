@@ -4,6 +4,7 @@ import click
 
 from counter import __version__
 from counter.commands.checks import audit_command, check_command
+from counter.commands.doctor import doctor_command
 from counter.commands.imports import import_group
 from counter.commands.service import (
     config_command,
@@ -31,6 +32,7 @@ for _command in (
     import_group,
     check_command,
     audit_command,
+    doctor_command,
     config_command,
 ):
     counter.add_command(_command)

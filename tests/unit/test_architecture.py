@@ -53,6 +53,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checks": BELOW | {"widget", "rollup", "buckets", "aggregates", "sites"},
     # who puts it all together: `app` in the order of the rooms, `wiring` what takes more than a line there
     "wiring": BELOW | {"hits", "widget", "rollup", "admin", "buckets", "aggregates", "sites"},
+    # judges the servers as the audit does, and what surrounds them
+    "doctor": BELOW | {"checks", "buckets"},
     "app": BELOW
     | {
         "listen",
@@ -76,6 +78,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "embedded",
         "imports",
         "checks",
+        "doctor",
         "hits",
         "listen",  # `audit` shows its metrics
         "admin",
@@ -108,6 +111,8 @@ MUST_BE_PURE = {
     "counter.checks.findings",
     "counter.checks.keyspace",
     "counter.checks.rules",
+    "counter.doctor.findings",
+    "counter.doctor.rules",
     "counter.commands.snippets",
     "counter.hits.admission",
     "counter.hits.beacon",
