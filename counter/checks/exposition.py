@@ -5,6 +5,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from counter.checks.findings import Report, Result
+from counter.errors import ConfigError
 
 
 class CheckMetrics:
@@ -36,8 +37,11 @@ def write_metrics(report: Report, path: Path, now_ms: int) -> None:
     """Write a report as a file for node_exporter's textfile collector, in one step.
 
     Raises:
-        OSError: it cannot be written.
+        ConfigError: it cannot be written there.
     """
     registry = CollectorRegistry()
     CheckMetrics(registry).show(report, now_ms)
-    write_to_textfile(str(path), registry)
+    try:
+        write_to_textfile(str(path), registry)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
