@@ -128,3 +128,20 @@ def test_compose_shows_them_without_a_click(here: Path) -> None:
     }
     assert targets == {"counter": "counter", "counter-audit": "audit"}
     assert set(targets.values()) <= compose["services"].keys()
+
+
+def test_documentation_names_the_metrics_and_views_that_there_are(here: Path) -> None:
+    """Each metric that the page on monitoring spells out is one of the program, and each view one of the migration."""
+    text = (here / "docs" / "monitoring.md").read_text(encoding="utf-8")
+    source = "".join(
+        (here / "counter" / file).read_text(encoding="utf-8")
+        for file in ("metrics.py", "checks/exposition.py")
+    )
+    known = set(re.findall(r'"(counter_\w+)"', source))
+    known |= {f"{name}_total" for name in known}
+    known |= {f"counter_redis_{name}" for name in re.findall(r'gauge\("(\w+)"', source)}
+    assert set(re.findall(r"`(counter_[a-z_]+)(?:\{|`)", text)) - {"counter_reader"} <= known
+    migration = (here / "sql" / "migrations" / "0007_reading.sql").read_text(encoding="utf-8")
+    assert set(re.findall(r"`(reading\.\w+)`", text)) == set(
+        re.findall(r"create view (reading\.\w+)", migration)
+    )
