@@ -91,6 +91,7 @@ def test_panels_have_titles_places_and_known_sources(here: Path) -> None:
         assert panel["targets"], name
         assert sources[panel["datasource"]["uid"]] == panel["datasource"]["type"], name
     for name, board in boards(here).items():
+        assert [panel["id"] for panel in board["panels"]] == list(range(1, len(board["panels"]) + 1))
         taken: set[tuple[int, int]] = set()
         for panel in board["panels"]:
             place = panel["gridPos"]

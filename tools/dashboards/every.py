@@ -2,6 +2,7 @@
 
 import json
 
+from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from tools.dashboards import portal, service, sites
@@ -14,4 +15,11 @@ def every() -> dict[str, str]:
         "service.json": service.dashboard(),
         "sites.json": sites.dashboard(),
     }
-    return {name: json.dumps(each.build(), cls=JSONEncoder, indent=1) + "\n" for name, each in built.items()}
+    return {name: _text(each) for name, each in built.items()}
+
+
+def _text(board: Dashboard) -> str:
+    made = board.build()
+    for number, panel in enumerate(made.panels or [], start=1):
+        panel.id_val = number  # so that links to a panel stay as long as the panels stay in their places
+    return json.dumps(made, cls=JSONEncoder, indent=1) + "\n"

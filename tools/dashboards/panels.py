@@ -8,6 +8,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import common as looks
 from grafana_foundation_sdk.models import dashboard as parts
+from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 PROMETHEUS: Final = parts.DataSourceRef(type_val="prometheus", uid="counter-prometheus")
@@ -117,6 +118,7 @@ def heat(title: str, expr: str, *, unit: str, width: int = 12) -> heatmap.Panel:
         .span(width)
         .height(8)
         .y_axis(heatmap.YAxisConfig().unit(unit))
+        .color(heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Oranges").steps(64))
     )
 
 
