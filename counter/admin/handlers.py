@@ -48,14 +48,3 @@ class AdminHandlers:
         parts = {finding.part: finding.detail or "ok" for finding in findings}
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         return health_json({"status": "ready" if ready else "not ready", "parts": parts}, status)
-
-
-def metrics_application(registry: CollectorRegistry) -> web.Application:
-    """Return an application that shows the metrics of a registry, for a command that is no service."""
-
-    async def get_metrics(request: web.Request) -> web.Response:
-        return exposition(request, registry)
-
-    app = web.Application()
-    app.router.add_get("/metrics", get_metrics)
-    return app

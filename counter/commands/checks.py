@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from counter.admin.handlers import metrics_application
+from counter.admin.alone import metrics_application
 from counter.app import open_buckets
 from counter.buckets.recorder import TAKE_OVER_SECONDS
 from counter.checks.audit import Audit
