@@ -11,6 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from counter.clock import system_clock
+from counter.commands.histories import add_histories
 from counter.commands.running import counts, runs, say
 from counter.config import Settings
 from counter.imports.file import LogFile
@@ -26,6 +27,9 @@ MOST_DAYS: Final = 14
 @click.group("import")
 def import_group() -> None:
     """Bring in numbers from before the counter."""
+
+
+add_histories(import_group)
 
 
 @import_group.command("log")

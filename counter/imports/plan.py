@@ -13,7 +13,7 @@ Bots = Literal["apart", "in", "skip"]
 REQUESTS: Final[tuple[Requests, ...]] = get_args(Requests)
 BOTS: Final[tuple[Bots, ...]] = get_args(Bots)
 
-_NAME_DIGITS: Final = 12
+NAME_DIGITS: Final = 12
 
 
 class Options(NamedTuple):
@@ -46,7 +46,7 @@ class Plan:
     @property
     def generation(self) -> str:
         """The generation under which the rows of this file stand."""
-        return f"import-{self.digest[:_NAME_DIGITS]}"
+        return f"import-{self.digest[:NAME_DIGITS]}"
 
     @property
     def attempt(self) -> str:
