@@ -5,21 +5,23 @@ file in one transaction, or none. What a log and the live counter both saw count
 before the counter.
 """
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, closing
 from typing import Final
 
 from counter.aggregates.store import AggregateStore
 from counter.buckets.base import Counts
+from counter.buckets.batch import Batch
 from counter.buckets.keys import LaneKeys
 from counter.clock import Clock
 from counter.database import Connection, translated
 from counter.errors import ImportFileError
-from counter.imports.chooser import Chooser
 from counter.imports.file import Contents, LogFile
 from counter.imports.lane import LOST, ImportLane, patiently
 from counter.imports.order import batches, in_order
+from counter.imports.parsing import chunks, parse_all
 from counter.imports.plan import Options, Plan
 from counter.imports.store import Imported, ImportStore
 from counter.imports.tally import Tally
@@ -40,9 +42,13 @@ class Importer:
         connection: to Postgres; it keeps other imports into the same site out until it is closed.
         rollup: of the live lanes, which makes the new sums seen.
         open_lane: opens the lane of an import.
+        jobs: how many processes read the lines; 0 for this one.
     """
 
-    def __init__(self, connection: Connection, rollup: Rollup, open_lane: OpenLane, clock: Clock) -> None:
+    def __init__(
+        self, connection: Connection, rollup: Rollup, open_lane: OpenLane, clock: Clock, jobs: int = 0
+    ) -> None:
+        self._jobs = jobs
         self._connection = connection
         self._rollup = rollup
         self._open_lane = open_lane
@@ -63,7 +69,7 @@ class Importer:
         plan = Plan(site, options, contents.digest)
         before = next((each for each in imported if each.digest == plan.digest), None)
         if before and before.options != str(options):
-            raise ImportFileError(f"{file.path.name} was imported with {before.options}, and that stays")
+            raise ImportFileError(f"{file.name} was imported with {before.options}, and that stays")
         async with self._open_lane(plan) as lane:
             try:
                 tally = None if before else await self._import(file, contents, plan, lane)
@@ -77,18 +83,18 @@ class Importer:
     async def _import(self, file: LogFile, contents: Contents, plan: Plan, lane: ImportLane) -> Tally:
         tally = Tally()
         await lane.begin()
-        hits = tally.read(file.lines(contents), Chooser(plan))
-        for sequence, batch in enumerate(batches(tally.watch(in_order(hits))), start=1):
-            await lane.send(sequence, batch)
-        if tally.malformed == tally.lines:
-            raise ImportFileError(f"{file.path.name} has no line of an access log")
+        parsed = parse_all(chunks(file.lines(contents), plan.options.format), plan, self._jobs)
+        with closing(parsed):
+            await _send_all(batches(tally.watch(in_order(tally.read(parsed, plan.site)))), lane)
+        if tally.malformed + tally.skipped["a directive"] == tally.lines:
+            raise ImportFileError(f"{file.name} has no line of an access log")
         # Pages are named beforehand: two transactions that both name pages could wait for each other.
         async for buckets in lane.buckets():
             await self._imports.name_pages(plan.site.id, [path for each in buckets for path in each.pages])
         with translated():
             async with self._connection.transaction():
                 await self._write(plan, lane, tally)
-                await self._imports.finish(plan, file.path.name, tally)
+                await self._imports.finish(plan, file.name, tally)
         return tally
 
     async def _write(self, plan: Plan, lane: ImportLane, tally: Tally) -> None:
@@ -112,6 +118,22 @@ class Importer:
             if not report.postponed:
                 return
         raise ImportFileError("the rows are written, but not yet shown; run the same command again")
+
+
+async def _send_all(made: Iterable[Batch], lane: ImportLane) -> None:
+    """Send batches one after the other; while Redis counts one, the next one is made."""
+    sending: asyncio.Task[None] | None = None
+    try:
+        for sequence, batch in enumerate(made, start=1):
+            if sending:
+                await sending
+            sending = asyncio.create_task(lane.send(sequence, batch))
+            await asyncio.sleep(0)  # lets it go on its way before the next one is made
+        if sending:
+            await sending
+    finally:
+        if sending and not sending.done():
+            await asyncio.wait([sending])
 
 
 def _digests_by_lines(imported: list[Imported]) -> dict[int, set[str]]:
