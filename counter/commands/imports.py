@@ -83,6 +83,7 @@ add_histories(import_group)
     """'$remote_addr [$time_iso8601] "$request" $status "$http_user_agent"'.""",
 )
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Last day that is imported.")
+@click.option("--add", "adds", is_flag=True, help="Add to days that were counted live.")
 @click.option(
     "--jobs",
     type=click.IntRange(0, 64),
@@ -100,18 +101,21 @@ async def log_command(
     format_: str,
     until: datetime | None,
     jobs: int | None,
+    adds: bool,
 ) -> None:
     """Import access logs of Apache, nginx or IIS, plain or gzip.
 
     FILES may be many, and patterns such as 'access.log*'; they are read in the order of their first requests,
     as one log, so visits over a rotation stay whole. The same files again change nothing; an import that was
-    cut short goes on. Leave out what was counted live, with --until, as both add up.
+    cut short goes on. Days that were counted live are refused; leave them out with --until.
     """
     console = Console(stderr=True)
     async with counts(settings) as both:
         site = await SiteStore(both.connection).find(key)
         lane = partial(open_lane, settings.redis_url.get_secret_value(), settings.redis_timeout_seconds)
-        importer = Importer(both.connection, both.rollup, lane, system_clock, jobs_for(files, jobs))
+        importer = Importer(
+            both.connection, both.rollup, lane, system_clock, jobs_for(files, jobs), adds=adds
+        )
         with Progress(console=console, disable=not console.is_terminal) as progress:
 
             def watch(raw: BinaryIO, doing: str) -> BinaryIO:

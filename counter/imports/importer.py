@@ -1,14 +1,15 @@
 """The way of a log: read, counted in a lane of its own, written down at once, shown.
 
 It may be cut short anywhere and run again: what Redis has counted it skips, and Postgres gets all rows of a
-file in one transaction, or none. What a log and the live counter both saw counts twice, so import what came
-before the counter.
+file in one transaction, or none. What a log and the live counter both saw would count twice, so days that
+were counted live are refused.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, closing
+from datetime import timedelta
 from typing import Final
 
 from counter.aggregates.store import AggregateStore
@@ -43,12 +44,21 @@ class Importer:
         rollup: of the live lanes, which makes the new sums seen.
         open_lane: opens the lane of an import.
         jobs: how many processes read the lines; 0 for this one.
+        adds: days that were counted live are added to, not refused.
     """
 
     def __init__(
-        self, connection: Connection, rollup: Rollup, open_lane: OpenLane, clock: Clock, jobs: int = 0
+        self,
+        connection: Connection,
+        rollup: Rollup,
+        open_lane: OpenLane,
+        clock: Clock,
+        jobs: int = 0,
+        *,
+        adds: bool = False,
     ) -> None:
         self._jobs = jobs
+        self._adds = adds
         self._connection = connection
         self._rollup = rollup
         self._open_lane = open_lane
@@ -82,6 +92,7 @@ class Importer:
 
     async def _import(self, file: LogFile, contents: Contents, plan: Plan, lane: ImportLane) -> Tally:
         tally = Tally()
+        await self._show(plan.site)  # what Redis has is written down, so that all days that count are known
         await lane.begin()
         parsed = parse_all(chunks(file.lines(contents), plan.options.format), plan, self._jobs)
         with closing(parsed):
@@ -105,9 +116,19 @@ class Importer:
             rows = await make_rows(ROW_LANE, ids, exact, lane.store, self._aggregates)
             await self._aggregates.write(rows)
             tally.days |= {row.key.day: Counts(row.views, row.visits, row.visitors, row.bots) for row in rows}
+        await self._refuse_live(plan.site, tally)
         written = sum(tally.days.values(), Counts())
         if (written.views, written.bots) != (tally.views, tally.bots):
             raise ImportFileError(LOST)
+
+    async def _refuse_live(self, site: Site, tally: Tally) -> None:
+        """Let no day count twice that was counted live, unless it is asked for."""
+        live = await self._imports.live_days(site.id, list(tally.days))
+        if live and not self._adds:
+            raise ImportFileError(
+                f"{len(live)} of these days were counted live, from {live[0]} to {live[-1]}: say --until "
+                f"{live[0] - timedelta(days=1)} to import what came before, or --add to add to them"
+            )
 
     async def _show(self, site: Site) -> None:
         """Let the site's widget start from the new sums."""

@@ -1,6 +1,7 @@
 """All that is asked of Postgres about imports."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import NamedTuple
 
 from counter.database import Connection, read_query, translated
@@ -38,6 +39,12 @@ class ImportStore:
         with translated():
             rows = await self._connection.fetch(read_query("imports.list_of"), site_id)
         return [Imported(*row) for row in map(tuple, rows)]
+
+    async def live_days(self, site_id: int, days: Sequence[date]) -> list[date]:
+        """Return those of some days on which a site counted by itself."""
+        with translated():
+            rows = await self._connection.fetch(read_query("imports.live_days"), site_id, days)
+        return [row["day"] for row in rows]
 
     async def name_pages(self, site_id: int, paths: Sequence[str]) -> None:
         """Give an id to each page that has none."""

@@ -58,13 +58,15 @@ class Archive:
         async with counts(self.settings) as both:
             await SiteStore(both.connection).remove("old")
 
-    async def take(self, *paths: Path, options: Options = EVERYTHING, jobs: int = 0) -> Tally | None:
+    async def take(
+        self, *paths: Path, options: Options = EVERYTHING, jobs: int = 0, adds: bool = False
+    ) -> Tally | None:
         """Import files as the command does."""
         least = with_least_rights(self.settings)
         lane = partial(open_lane, least.redis_url.get_secret_value(), 5)
         async with counts(least) as both:
             site = await SiteStore(both.connection).find("old")
-            importer = Importer(both.connection, both.rollup, lane, SetClock(), jobs)
+            importer = Importer(both.connection, both.rollup, lane, SetClock(), jobs, adds=adds)
             log = LogFile(*in_time_order(paths or [LOG], options.format))
             return await importer.run(log, site, options)
 

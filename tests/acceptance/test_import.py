@@ -224,7 +224,7 @@ async def live_keys(redis: Redis) -> dict[bytes, Any]:
 
 
 async def test_log_of_today_adds_to_live_counts(service: Running, tmp_path: Path) -> None:
-    """History of a day that is counted live, too, is added to it, in the shown numbers and in the table."""
+    """A day that is counted live, too, is refused, or added to if that is asked for."""
     async with Redis.from_url(service.settings.redis_url.get_secret_value()) as redis:
         archive = Archive(service.settings, redis)
         await service.add_site("old", time_zone="UTC", metric="views")
@@ -232,7 +232,12 @@ async def test_log_of_today_adds_to_live_counts(service: Running, tmp_path: Path
         at = datetime.fromtimestamp(NOON / 1000 - 3600, UTC)
         path = tmp_path / "today.log"
         path.write_text(LINE.replace("17/May/2015:10:05:03", f"{at:%d/%b/%Y:%H:%M:%S}") * 3)
-        await archive.take(path)
+        before = await archive.rows()
+        with pytest.raises(ImportFileError, match="1 of these days were counted live"):
+            await archive.take(path)
+        assert (await archive.rows())["imports"] == before["imports"] == []
+        assert await archive.leftovers() == []
+        await archive.take(path, adds=True)
         shown = await service.widget("old")
         assert (shown["today"], shown["total"]) == (4, 4)
         assert (await service.widget("old", metric="visitors"))["today"] == 2

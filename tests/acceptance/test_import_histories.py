@@ -1,5 +1,6 @@
 """The histories of other counters become a site's past: right figures, once, or not at all."""
 
+import json
 import os
 import shlex
 import sys
@@ -29,7 +30,7 @@ async def archive(settings: Settings) -> AsyncIterator[Archive]:
         yield found
 
 
-async def run(archive: Archive, *words: str | Path) -> tuple[int, str]:
+async def run(archive: Archive, *words: str | Path, group: str = "import") -> tuple[int, str]:
     """Run `counter import` with the least rights; return its exit code and what it said."""
     least = with_least_rights(archive.settings)
     environment = {
@@ -39,7 +40,7 @@ async def run(archive: Archive, *words: str | Path) -> tuple[int, str]:
         "COUNTER_DATABASE_URL": least.database_url.get_secret_value(),
     }
     named = [str(DATA / word if (DATA / word).is_file() else word) for word in words]
-    command = (sys.executable, "-m", "counter", "import", *named)
+    command = (sys.executable, "-m", "counter", group, *named)
     process = await create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=STDOUT)
     output, _ = await process.communicate()
     assert process.returncode is not None
@@ -72,6 +73,9 @@ async def test_portal_moves_in(archive: Archive) -> None:
     assert reason == "import of nukeviet: nukeviet.sql"
     assert await run(archive, *words) == (0, "nukeviet.sql is already imported, nothing changes\n")
     assert await archive.rows() == kept
+    _, audit = await run(archive, "--site", "old", "--json", "--wait", "0", group="check")
+    results = {check["check"]: check["result"] for check in json.loads(audit)["checks"]}
+    assert {results[name] for name in ("totals", "buckets", "days", "rows", "pages")} == {"good"}
 
 
 async def test_bad_row_stops_all_of_it(archive: Archive, tmp_path: Path) -> None:
