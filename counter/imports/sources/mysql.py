@@ -21,9 +21,10 @@ _SPACE: Final = re.compile(r"\s++")
 _LINE: Final = re.compile(r"[^\n]*+")
 _IN_BLOCK: Final = re.compile(r"[^*]*+")
 _UNQUOTED: Final = re.compile(r"[^'\"`;#/\-]++")
-_IN: Final = {quote: re.compile(rf"[^{quote}\\]++", re.DOTALL) for quote in "'\""} | {
+_IN: Final = {quote: re.compile(rf"(?:[^{quote}\\]++|\\.)++", re.DOTALL) for quote in "'\""} | {
     "`": re.compile(r"[^`]++")
 }
+_ESCAPE: Final = re.compile(r"\\(.?)", re.DOTALL)
 _ESCAPES: Final = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a", "%": "\\%", "_": "\\_"}
 _NO_COLUMNS: Final = frozenset(
     ("KEY", "PRIMARY", "UNIQUE", "INDEX", "CONSTRAINT", "FULLTEXT", "SPATIAL", "FOREIGN", "CHECK", "PERIOD")
@@ -142,7 +143,8 @@ class Scanner:
         kept: list[str] = []
         while self._more():
             if found := self._take(_IN[quote]):
-                kept.append(found[: max(0, keep)])
+                if keep > 0:
+                    kept.append(_unescape(found[:keep]) if "\\" in found and quote != "`" else found[:keep])
                 keep -= len(found)
                 continue
             self._more(2)
@@ -284,6 +286,10 @@ def _read_tuple(scanner: Scanner) -> tuple[list[str | None], bool]:
         else:
             string = token.text
     return values, False
+
+
+def _unescape(text: str) -> str:
+    return _ESCAPE.sub(lambda escape: _ESCAPES.get(escape[1], escape[1]), text)
 
 
 def _value(string: str | None, words: list[str]) -> str | None:
