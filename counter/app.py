@@ -9,6 +9,7 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from counter.admin.api import admin_api_routes
 from counter.admin.handlers import AdminHandlers
 from counter.admin.health import Readiness
 from counter.admin.scrape import make_scrape
@@ -106,11 +107,12 @@ async def build(
 
         scrape = make_scrape(settings, store, pool, sites, clock, metrics)
         readiness = Readiness(store, pool, sites, salts, spool_place(settings))
-        admin = AdminHandlers(metrics.registry, readiness, scrape, stop or asyncio.Event())
+        admin = AdminHandlers(metrics.registry, readiness, scrape, stop or asyncio.Event()).routes()
+        admin += admin_api_routes(pool, metrics.admin, clock)
         yield Service(
             public=_application(metrics, public, always=always),
             express=Express(hot, metrics.http.request_seconds, always),
-            admin=_application(metrics, admin.routes(), same_origin_middleware()),
+            admin=_application(metrics, admin, same_origin_middleware()),
             connections=metrics.connections,
         )
 

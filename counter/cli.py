@@ -3,9 +3,11 @@
 import click
 
 from counter import __version__
+from counter.commands.administration import changes_command, token_group
 from counter.commands.checks import audit_command, check_command
 from counter.commands.doctor import doctor_command
 from counter.commands.imports import import_group
+from counter.commands.ledger import adjust_command
 from counter.commands.service import (
     config_command,
     migrate_command,
@@ -13,7 +15,7 @@ from counter.commands.service import (
     serve_command,
     up_command,
 )
-from counter.commands.sites import adjust_command, site_group
+from counter.commands.sites import site_group
 
 
 @click.group()
@@ -29,6 +31,8 @@ for _command in (
     migrate_command,
     site_group,
     adjust_command,
+    token_group,
+    changes_command,
     import_group,
     check_command,
     audit_command,

@@ -166,6 +166,18 @@ class ConnectionMetrics:
         )
 
 
+class AdminMetrics:
+    """The administration over HTTP."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.refused = Counter(
+            "counter_admin_refused",
+            "Requests to the administration that were refused, by what was wrong with their token.",
+            ["reason"],
+            registry=registry,
+        )
+
+
 class RedisMetrics:
     """What the servers of Redis say of themselves, by their number; read for each scrape."""
 
@@ -268,6 +280,7 @@ class Metrics:
     salts: SaltMetrics = field(init=False)
     http: HttpMetrics = field(init=False)
     connections: ConnectionMetrics = field(init=False)
+    admin: AdminMetrics = field(init=False)
     redis: RedisMetrics = field(init=False)
     postgres: PostgresMetrics = field(init=False)
     series: SeriesMetrics = field(init=False)
@@ -283,6 +296,7 @@ class Metrics:
         object.__setattr__(self, "salts", SaltMetrics(self.registry))
         object.__setattr__(self, "http", HttpMetrics(self.registry, redis_errors))
         object.__setattr__(self, "connections", ConnectionMetrics(self.registry))
+        object.__setattr__(self, "admin", AdminMetrics(self.registry))
         object.__setattr__(self, "redis", RedisMetrics(self.registry))
         object.__setattr__(self, "postgres", PostgresMetrics(self.registry))
         object.__setattr__(self, "series", SeriesMetrics(self.registry))

@@ -97,6 +97,7 @@ class RollupLoop:
         try:
             with self._metrics.seconds.time():
                 last_id, adjusted = await aggregates.adjusted_since(self._last_adjustment)
+                await self._rollup.clear_removed(aggregates)
                 report = await self._rollup.run(aggregates, self._clock(), adjusted)
         except AggregatesUnavailableError:
             self._metrics.failures.inc()

@@ -13,6 +13,7 @@ METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
 
 KEY_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
 HOST_PATTERN: Final = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:\d{1,5})?", re.ASCII)
+LANGUAGE_PATTERN: Final = re.compile(r"([a-z]{2})?", re.ASCII)
 PARAMETER_PATTERN: Final = re.compile(r"[^&=#\s]{1,64}")
 _LIMITS: Final = {
     "first_weekday": range(1, 8),
@@ -41,6 +42,7 @@ class SiteSettings:
         signed: a hit must carry a token.
         repeat_seconds: a page shown again to a visitor counts only after so long; 0 counts each display.
         public_stats: anybody may see the history, the top pages and the statistics page.
+        language: of the embedded block, the badge and the statistics page where none is asked for.
     """
 
     name: str = ""
@@ -56,6 +58,7 @@ class SiteSettings:
     respect_gpc: bool = False
     signed: bool = False
     repeat_seconds: int = 0
+    language: str = ""
 
     def __post_init__(self) -> None:
         for name, allowed in _LIMITS.items():
@@ -69,6 +72,8 @@ class SiteSettings:
             raise SiteError("a host looks like portal.example, *.portal.example or portal.example:8080")
         if not all(map(PARAMETER_PATTERN.fullmatch, self.query_allow)):
             raise SiteError("a query parameter has 1 to 64 characters, no space and none of &=#")
+        if not LANGUAGE_PATTERN.fullmatch(self.language):
+            raise SiteError("a language is a code of two letters, such as vi, or empty")
 
 
 @dataclass(frozen=True, slots=True)

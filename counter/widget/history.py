@@ -99,7 +99,7 @@ class History:
         today = today_of(site, snapshot)
         # The snapshot's days are newer than what Postgres has of them.
         newer = {day: counts for day, counts in snapshot.days.items() if day in period and day <= today}
-        since = min([today, *(day for day in snapshot.days if day < today), *([first] if first else [])])
+        since = min(day for day in (today, snapshot.counted, first) if day)
         return DayHistory({**closed, **newer}, since, stale or snapshot.stale)
 
     async def by_hour(self, site: Site, period: Period, snapshot: Snapshot) -> Series:

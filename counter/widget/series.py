@@ -106,7 +106,7 @@ def add_days(days: Days, period: Period) -> Counts:
 def _day_point(days: Days, stretch: Period, since: date, today: date) -> Point:
     start, end = stretch.first.isoformat(), stretch.last.isoformat()
     over = stretch.last < today
-    if stretch.last < since:
+    if stretch.last < since and not any(day in days for day in stretch.each_day()):
         return Point(start, end, None, None, None, None, complete=over)
     if start == end:
         sums = days.get(stretch.first, NONE)

@@ -16,7 +16,7 @@ adjusted as (
         sum(amount) filter (where metric = 'visits') as visits,
         sum(amount) filter (where metric = 'visitors') as visitors
     from adjustments
-    where site_id = any($1::integer[])
+    where site_id = any($1::integer[]) and page is null
     group by site_id
 )
 select

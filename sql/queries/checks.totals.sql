@@ -17,7 +17,7 @@ left join (
         sum(case when metric = 'visits' then amount end) as visits,
         sum(case when metric = 'visitors' then amount end) as visitors
     from adjustments
-    where site_id = any($1::integer[])
+    where site_id = any($1::integer[]) and page is null
     group by site_id
 ) as ledger on ledger.site_id = sites.id
 left join (

@@ -8,6 +8,8 @@ from unnest(array[
     'grant select on all tables in schema public to %I',
     'grant insert, update, delete on sites to %I',
     'grant insert, update on aggregates, page_aggregates, generations to %I',
-    'grant insert on pages, adjustments, imports to %I'
+    'grant insert on pages, adjustments, imports, api_tokens to %I',
+    'grant update (last_used_on, revoked_at) on api_tokens to %I',
+    'grant delete on removed_sites to %I'
 ]) with ordinality as listed (statement, position)
 order by position

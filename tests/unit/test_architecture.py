@@ -42,11 +42,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sites": BELOW,
     "aggregates": BELOW,
     "buckets": BELOW | {"sites"},
+    # who may change what: the rules that the command line and HTTP share
+    "administration": BELOW | {"sites", "aggregates"},
     # what is done with it
     "hits": BELOW | {"buckets", "sites"},
     "widget": BELOW | {"buckets", "aggregates", "sites"},  # a page's views are in both stores
     "rollup": BELOW | {"buckets", "aggregates", "sites"},  # from one store to the other
-    "admin": BELOW | {"buckets", "aggregates", "sites"},
+    "admin": BELOW | {"administration", "buckets", "aggregates", "sites"},
     # a log goes the way of hits and of the rollup, beside the service
     "imports": BELOW | {"hits", "rollup", "buckets", "aggregates", "sites"},
     # compares what both stores hold with what is shown, and knows what a rollup leaves open
@@ -73,6 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "commands": BELOW
     | {
         "log",
+        "administration",
         "supervisor",
         "app",
         "embedded",
@@ -104,6 +107,12 @@ READS_TEXT = {"AF_INET", "AF_INET6", "inet_pton"}
 """What pure modules may take from `socket`: it reads an address, and opens nothing."""
 PURE_STAND_ON = {"counter", "counter.config", "counter.errors"}
 MUST_BE_PURE = {
+    "counter.administration.balances",
+    "counter.administration.documents",
+    "counter.administration.file",
+    "counter.administration.plan",
+    "counter.administration.scopes",
+    "counter.aggregates.entries",
     "counter.buckets.base",
     "counter.buckets.batch",
     "counter.buckets.keys",
