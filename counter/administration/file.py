@@ -46,7 +46,7 @@ def parse_file(body: bytes, name: str) -> list[Wanted]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise SiteError(f"{name}:{line}: {error.problem}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise SiteError(f"{name}: it is no YAML in UTF-8") from error
     return _checked(entries, defaults, name)
 
