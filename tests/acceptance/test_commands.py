@@ -18,8 +18,7 @@ LEDGER_REASON = "số của bộ đếm cũ"
 class Shell:
     """Runs `counter` against the stores of a test."""
 
-    def __init__(self, settings: Settings, folder: Path | None = None) -> None:
-        self._folder = folder
+    def __init__(self, settings: Settings) -> None:
         least = with_least_rights(settings)
         self._environment = {
             **os.environ,
@@ -34,7 +33,6 @@ class Shell:
             "-m",
             "counter",
             *words,
-            cwd=self._folder,
             env=self._environment,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
