@@ -6,6 +6,7 @@ from counter import __version__
 from counter.commands.administration import changes_command, token_group
 from counter.commands.checks import audit_command, check_command
 from counter.commands.doctor import doctor_command
+from counter.commands.exports import export_command
 from counter.commands.imports import import_group
 from counter.commands.ledger import adjust_command
 from counter.commands.service import (
@@ -34,6 +35,7 @@ for _command in (
     token_group,
     changes_command,
     import_group,
+    export_command,
     check_command,
     audit_command,
     doctor_command,

@@ -139,5 +139,13 @@ class ImportFileError(CounterError):
     """The file cannot be imported."""
 
 
+class ExportError(CounterError):
+    """The export cannot be made like this."""
+
+
+class BackupError(CounterError):
+    """The backup cannot be made, or not be restored; the message says why."""
+
+
 class EmbeddedEngineError(CounterError):
     """The embedded Valkey or Postgres did not start; the message says what to do."""

@@ -51,6 +51,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "admin": BELOW | {"administration", "buckets", "aggregates", "sites"},
     # a log goes the way of hits and of the rollup, beside the service
     "imports": BELOW | {"hits", "rollup", "buckets", "aggregates", "sites"},
+    # what is in Postgres, as files for people
+    "exports": BELOW | {"sites"},
     # compares what both stores hold with what is shown, and knows what a rollup leaves open
     "checks": BELOW | {"widget", "rollup", "buckets", "aggregates", "sites"},
     # who puts it all together: `app` in the order of the rooms, `wiring` what takes more than a line there
@@ -80,6 +82,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "app",
         "embedded",
         "imports",
+        "exports",
         "checks",
         "doctor",
         "hits",
@@ -123,6 +126,8 @@ MUST_BE_PURE = {
     "counter.doctor.findings",
     "counter.doctor.rules",
     "counter.commands.snippets",
+    "counter.exports.tables",
+    "counter.exports.text",
     "counter.hits.admission",
     "counter.hits.beacon",
     "counter.hits.bots",
