@@ -4,6 +4,7 @@ import click
 
 from counter import __version__
 from counter.commands.administration import changes_command, token_group
+from counter.commands.backups import backup_command, restore_command
 from counter.commands.checks import audit_command, check_command
 from counter.commands.doctor import doctor_command
 from counter.commands.exports import export_command
@@ -36,6 +37,8 @@ for _command in (
     changes_command,
     import_group,
     export_command,
+    backup_command,
+    restore_command,
     check_command,
     audit_command,
     doctor_command,

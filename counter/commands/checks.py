@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from counter.admin.alone import metrics_application
-from counter.app import open_buckets
+from counter.app import Buckets, open_buckets
 from counter.buckets.recorder import TAKE_OVER_SECONDS
 from counter.checks.audit import Audit
 from counter.checks.exposition import CheckMetrics, write_metrics
@@ -94,7 +94,7 @@ async def check_command(
     if as_json:
         say(msgspec.json.encode(report).decode())
     else:
-        _print(report)
+        print_report(report)
     return report.exit_code
 
 
@@ -132,23 +132,37 @@ async def _audited(
     settings: Settings, keys: tuple[str, ...], wait_seconds: float | None, tell: Callable[[str], None]
 ) -> Report:
     async with open_buckets(settings, system_clock) as buckets:
-        audit = Audit(
-            buckets.store,
-            buckets.audit,
-            partial(connected, settings.database_url.get_secret_value(), "counter check"),
-            settings.spool_dir if settings.spool_mb else None,
-            system_clock,
-            wait_seconds=_usual_wait(settings) if wait_seconds is None else wait_seconds,
-            tell=tell,
-        )
-        return await audit.run(keys)
+        return await audit_of(settings, buckets, wait_seconds, tell).run(keys)
+
+
+def audit_of(
+    settings: Settings,
+    buckets: Buckets,
+    wait_seconds: float | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Audit:
+    """Return the audit of the system that the settings name."""
+    return Audit(
+        buckets.store,
+        buckets.audit,
+        partial(connected, settings.database_url.get_secret_value(), "counter check"),
+        settings.spool_dir if settings.spool_mb else None,
+        system_clock,
+        wait_seconds=_usual_wait(settings) if wait_seconds is None else wait_seconds,
+        tell=tell or _tell_nobody,
+    )
+
+
+def _tell_nobody(_text: str) -> None:
+    """Say nothing where no person waits."""
 
 
 def _usual_wait(settings: Settings) -> float:
     return max(ROLLUPS * settings.rollup_seconds, LEAST_SECONDS)
 
 
-def _print(report: Report) -> None:
+def print_report(report: Report) -> None:
+    """Print the audit as a table, its findings, and a sentence."""
     console = Console()
     table = Table("part", "looked at", "result", "detail")
     for line in report.checks:

@@ -6,6 +6,7 @@ from unnest(array[
     'revoke all on all tables in schema public from %I',
     'grant usage on schema public to %I',
     'grant select on all tables in schema public to %I',
+    'grant select on all sequences in schema public to %I', -- so that it may be dumped
     'grant insert, update, delete on sites to %I',
     'grant insert, update on aggregates, page_aggregates, generations to %I',
     'grant insert on pages, adjustments, imports, api_tokens to %I',
