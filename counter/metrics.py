@@ -84,6 +84,12 @@ class RollupMetrics:
             "counter_rollup_seconds", "Time of one rollup.", buckets=_ROLLUP_SECONDS, registry=registry
         )
         self.rows = Counter("counter_rollup_rows", "Rows written to Postgres.", ["table"], registry=registry)
+        self.removed = Counter(
+            "counter_rollup_removed_rows",
+            "Rows that are kept no longer, and rows whose hours are not, by table.",
+            ["table"],
+            registry=registry,
+        )
         self.failures = Counter("counter_rollup_failures", "Rollups that did not finish.", registry=registry)
         self.last_success = Gauge(
             "counter_rollup_last_success_timestamp_seconds",

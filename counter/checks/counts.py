@@ -169,7 +169,7 @@ def figure_faults(figures: Figures) -> Iterator[tuple[str, dict[str, int]]]:
         )
     for name, values in zip(("views", "visits"), hours, strict=True):
         day = _of(counts, name)
-        if sum(values) != day:
+        if values and sum(values) != day:
             yield (
                 f"the {name} of the hours sum up to {sum(values):,}, those of the day are {day:,}",
                 {"hours": sum(values), "day": day},

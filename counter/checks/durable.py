@@ -157,8 +157,10 @@ def _figures(row: asyncpg.Record, version: int) -> Figures:
     return Figures(version, _counts(row), _hours(row["hour_views"]), _hours(row["hour_visits"]))
 
 
-def _hours(values: Sequence[int | None]) -> list[int]:
-    """Return a figure for each hour, also where a damaged row has none."""
+def _hours(values: Sequence[int | None] | None) -> list[int]:
+    """Return a figure for each hour, also where a damaged row has none; nothing if they are not kept."""
+    if values is None:
+        return []
     return [value or 0 for value in [*values, *[0] * HOURS_OF_DAY][:HOURS_OF_DAY]]
 
 

@@ -57,6 +57,9 @@ _OPTIONS: Final = (
     click.option(
         "--repeat-seconds", type=int, help="Seconds until the same page counts again for the same visitor."
     ),
+    click.option("--hours-days", type=int, help="Days that hours are kept; 0 for ever."),
+    click.option("--page-months", type=int, help="Months that page views by day are kept; 0 for ever."),
+    click.option("--day-months", type=int, help="Months that days are kept; 0 for ever."),
 )
 
 

@@ -61,6 +61,11 @@ class Rollup:
         self._passing = passing
         self._entered: set[tuple[str, str]] = set()
 
+    @property
+    def buckets(self) -> BucketStore:
+        """The hot counts."""
+        return self._buckets
+
     async def run(self, aggregates: AggregateStore, now_ms: int, adjusted: Iterable[str] = ()) -> Report:
         """Roll up everything that changed.
 

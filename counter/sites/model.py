@@ -24,6 +24,10 @@ _LIMITS: Final = {
 }
 
 
+_KEPT: Final = {"hours_days": (35, 36_600), "page_months": (13, 1200), "day_months": (3, 1200)}
+"""How long details are kept at least, and at most; 0 is for ever. What is shown of late is always kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class SiteSettings:
     """What the webmaster chooses for a site.
@@ -41,6 +45,9 @@ class SiteSettings:
         respect_gpc: a browser that sends Global Privacy Control is left out.
         signed: a hit must carry a token.
         repeat_seconds: a page shown again to a visitor counts only after so long; 0 counts each display.
+        hours_days: days that the hours of a day are kept; 0 for ever.
+        page_months: months that the views of each page on each day are kept; 0 for ever.
+        day_months: months that the row of a day is kept; 0 for ever.
         public_stats: anybody may see the history, the top pages and the statistics page.
         language: of the embedded block, the badge and the statistics page where none is asked for.
     """
@@ -59,11 +66,17 @@ class SiteSettings:
     signed: bool = False
     repeat_seconds: int = 0
     language: str = ""
+    hours_days: int = 90
+    page_months: int = 25
+    day_months: int = 0
 
     def __post_init__(self) -> None:
         for name, allowed in _LIMITS.items():
             if getattr(self, name) not in allowed:
                 raise SiteError(f"{name} is {allowed.start} to {allowed.stop - 1}")
+        for name, (least, most) in _KEPT.items():
+            if getattr(self, name) and not least <= getattr(self, name) <= most:
+                raise SiteError(f"{name} is {least} to {most}, or 0 to keep them for ever")
         if not is_time_zone(self.time_zone):
             raise SiteError(f"{self.time_zone!r} is no IANA time zone, such as Asia/Ho_Chi_Minh")
         if self.metric not in METRICS:

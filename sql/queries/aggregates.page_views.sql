@@ -3,13 +3,14 @@
 select asked.path, (coalesce(counted.views, 0) + coalesce(adjusted.views, 0))::bigint as views
 from (select distinct unnest($2::text[]) as path) as asked
 left join lateral (
-    select sum(page_aggregates.views) as views
+    select pages.carried_views + coalesce(sum(page_aggregates.views), 0) as views
     from pages
-    join page_aggregates on page_aggregates.page_id = pages.id
+    left join page_aggregates on page_aggregates.page_id = pages.id
         and (day, lane, generation, part) not in (
             select * from unnest($3::date[], $4::text[], $5::text[], $6::bigint[])
         )
     where pages.site_id = $1 and pages.path = asked.path
+    group by pages.id
 ) as counted on true
 left join lateral (
     select sum(amount) as views from adjustments where site_id = $1 and page = asked.path

@@ -23,7 +23,11 @@ left join (
 left join (
     select
         site_id, sum(views) as views, sum(visits) as visits, sum(visitors) as visitors, sum(bots) as bots
-    from aggregates
+    from (
+        select site_id, views, visits, visitors, bots from aggregates
+        union all
+        select site_id, views, visits, visitors, bots from carried
+    ) as days
     where site_id = any($1::integer[])
     group by site_id
 ) as counted on counted.site_id = sites.id

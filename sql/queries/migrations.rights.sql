@@ -11,6 +11,8 @@ from unnest(array[
     'grant insert, update on aggregates, page_aggregates, generations to %I',
     'grant insert on pages, adjustments, imports, api_tokens to %I',
     'grant update (last_used_on, revoked_at) on api_tokens to %I',
-    'grant delete on removed_sites to %I'
+    'grant delete on removed_sites to %I',
+    'revoke execute on all functions in schema public from public',
+    'grant execute on function fold_old_pages, fold_old_days to %I'
 ]) with ordinality as listed (statement, position)
 order by position

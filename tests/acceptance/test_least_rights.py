@@ -47,6 +47,8 @@ PIECES = ("s3cret", "0f-redis", "0f-postgres")
         "select note_change('site.add', 'x', null, null)",
         "insert into removed_sites values ('x')",
         "update api_tokens set scope = 'all'",
+        "update carried set views = 0",
+        "update pages set carried_views = 0",
         "insert into schema_migrations values ('x')",
         "create role mine",
         "copy sites to program 'cat'",
@@ -84,6 +86,7 @@ async def test_every_table_is_readable_and_none_has_rights_by_accident(settings:
         "api_tokens": "INSERT SELECT",
         "audit_log": "SELECT",
         "removed_sites": "DELETE SELECT",
+        "carried": "SELECT",
         "schema_migrations": "SELECT",
         "site_totals": "SELECT",
     }
