@@ -107,9 +107,14 @@ def _report(history: History, outcome: Outcome, *, dry_run: bool) -> None:
         say(f"left out {history.bad} bad rows, such as")
         for bad in history.examples:
             say(f"  {bad.file!a} line {bad.line}: {bad.reason}")
+    show_change(outcome.before, outcome.after, dry_run=dry_run)
+
+
+def show_change(before: Mapping[str, Any], after: Mapping[str, Any], *, dry_run: bool) -> None:
+    """Print what a site showed before and after an import."""
     table = Table("", "before", "after")
     for name in FIGURES:
-        shown = ("–" if figures[name] is None else str(figures[name]) for figures in outcome[:2])
+        shown = ("–" if figures[name] is None else str(figures[name]) for figures in (before, after))
         table.add_row(_TITLES[name], *shown)
     Console().print(table)
     if dry_run:

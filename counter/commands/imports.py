@@ -14,7 +14,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from counter.clock import system_clock
-from counter.commands.histories import add_histories
+from counter.commands.histories import add_histories, show_change
 from counter.commands.running import counts, runs, say
 from counter.config import Settings
 from counter.imports.file import LogFile, in_time_order
@@ -83,6 +83,7 @@ add_histories(import_group)
     """'$remote_addr [$time_iso8601] "$request" $status "$http_user_agent"'.""",
 )
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Last day that is imported.")
+@click.option("--dry-run", is_flag=True, help="Show before and after, and change nothing.")
 @click.option("--add", "adds", is_flag=True, help="Add to days that were counted live.")
 @click.option(
     "--jobs",
@@ -102,6 +103,7 @@ async def log_command(
     until: datetime | None,
     jobs: int | None,
     adds: bool,
+    dry_run: bool,
 ) -> None:
     """Import access logs of Apache, nginx or IIS, plain or gzip.
 
@@ -123,11 +125,12 @@ async def log_command(
 
             options = Options(requests, bots, format_, until.date() if until else None)
             log = LogFile(*in_time_order(files, format_), watch=watch)
-            tally = await importer.run(log, site, options)
+            tally = await importer.run(log, site, options, dry_run=dry_run)
     if tally is None:
         say(f"{log.name} is already imported, nothing changes")
     else:
         _report(tally)
+        show_change(tally.shown[0], tally.shown[1], dry_run=dry_run)
 
 
 def _report(tally: Tally) -> None:

@@ -8,7 +8,7 @@ were counted live are refused.
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager, closing
+from contextlib import AbstractAsyncContextManager, closing, suppress
 from datetime import timedelta
 from typing import Final
 
@@ -24,7 +24,7 @@ from counter.imports.lane import LOST, ImportLane, patiently
 from counter.imports.order import batches, in_order
 from counter.imports.parsing import chunks, parse_all
 from counter.imports.plan import Options, Plan
-from counter.imports.store import Imported, ImportStore
+from counter.imports.store import Imported, ImportStore, TakenBackError, take_back
 from counter.imports.tally import Tally
 from counter.rollup.rollup import Rollup
 from counter.rollup.rows import make_rows
@@ -66,8 +66,10 @@ class Importer:
         self._imports = ImportStore(connection)
         self._aggregates = AggregateStore(connection)
 
-    async def run(self, file: LogFile, site: Site, options: Options) -> Tally | None:
-        """Import a file, or the rest of it; None if it is in already.
+    async def run(
+        self, file: LogFile, site: Site, options: Options, *, dry_run: bool = False
+    ) -> Tally | None:
+        """Import a file, or the rest of it; None if it is in already. A dry run takes all back in the end.
 
         Raises:
             ImportFileError: it cannot be imported so; nothing of it is in Postgres.
@@ -82,7 +84,7 @@ class Importer:
             raise ImportFileError(f"{file.name} was imported with {before.options}, and that stays")
         async with self._open_lane(plan) as lane:
             try:
-                tally = None if before else await self._import(file, contents, plan, lane)
+                tally = None if before else await self._import(file, contents, plan, lane, dry_run)
                 await self._show(site)
             except ImportFileError:
                 await patiently(lane.clear)
@@ -90,7 +92,14 @@ class Importer:
             await patiently(lane.clear)
         return tally
 
-    async def _import(self, file: LogFile, contents: Contents, plan: Plan, lane: ImportLane) -> Tally:
+    async def _import(
+        self,
+        file: LogFile,
+        contents: Contents,
+        plan: Plan,
+        lane: ImportLane,
+        dry_run: bool,  # noqa: FBT001
+    ) -> Tally:
         tally = Tally()
         await self._show(plan.site)  # what Redis has is written down, so that all days that count are known
         await lane.begin()
@@ -101,11 +110,18 @@ class Importer:
             raise ImportFileError(f"{file.name} has no line of an access log")
         # Pages are named beforehand: two transactions that both name pages could wait for each other.
         async for buckets in lane.buckets():
-            await self._imports.name_pages(plan.site.id, [path for each in buckets for path in each.pages])
-        with translated():
+            if not dry_run:
+                await self._imports.name_pages(
+                    plan.site.id, [path for each in buckets for path in each.pages]
+                )
+        today = plan.site.span_of(self._clock()).day
+        with suppress(TakenBackError), translated():
             async with self._connection.transaction():
+                tally.shown.append(await self._imports.figures(plan.site, today))
                 await self._write(plan, lane, tally)
                 await self._imports.finish(plan, file.name, tally)
+                tally.shown.append(await self._imports.figures(plan.site, today))
+                take_back(dry_run=dry_run)
         return tally
 
     async def _write(self, plan: Plan, lane: ImportLane, tally: Tally) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -28,6 +28,7 @@ class Tally:
         late: hits so far out of order that their visits may be wrong.
         visitors: of each day.
         days: what the site's days gained; set at the end.
+        shown: what the site showed before and after; set at the end.
     """
 
     lines: int = 0
@@ -39,6 +40,7 @@ class Tally:
     skipped: Counter[str] = field(default_factory=Counter)
     visitors: DailyVisitors = field(default_factory=DailyVisitors)
     days: dict[date, Counts] = field(default_factory=dict)
+    shown: list[dict[str, Any]] = field(default_factory=list)
 
     def read(self, parsed: Iterable[Parsed], site: Site) -> Iterator[Hit]:
         """Yield the hits that chunks of lines tell of."""

@@ -9,7 +9,7 @@ takes it back.
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from counter.aggregates.adjustments import Ledger
 from counter.aggregates.store import AggregateStore, Row, RowKey
@@ -20,9 +20,8 @@ from counter.errors import ImportFileError
 from counter.imports.history import DayRow, History, Settled
 from counter.imports.lane import patiently
 from counter.imports.plan import NAME_DIGITS
-from counter.imports.store import ImportStore
+from counter.imports.store import Figures, ImportStore, TakenBackError, take_back
 from counter.rollup.rollup import Rollup
-from counter.sites.calendar import period_starts
 from counter.sites.model import Site
 
 ROW_LANE: Final = "import"
@@ -30,8 +29,6 @@ TOTAL: Final = "total"
 """Among the options of an import that had figures without a day."""
 ROWS_AT_ONCE: Final = 200
 _FOLDS: Final = 10
-
-Figures = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +70,6 @@ class Outcome(NamedTuple):
     settled: Settled
 
 
-class _TakenBackError(Exception):
-    """Ends the transaction of a dry run."""
-
-
 class HistoryWriter:
     """Imports histories.
 
@@ -107,10 +100,10 @@ class HistoryWriter:
             raise ImportFileError(_bad_rows(history))
         # What Redis has is written down first, so that all days that count are known.
         await self._show(site)
-        with suppress(_TakenBackError), translated():
+        with suppress(TakenBackError), translated():
             async with self._connection.transaction():
                 outcome = await self._write(history, site, order)
-                _take_back(order)
+                take_back(dry_run=order.dry_run)
         await self._show(site)
         return outcome
 
@@ -128,7 +121,7 @@ class HistoryWriter:
         return False
 
     async def _write(self, history: History, site: Site, order: Order) -> Outcome:
-        before = await self._figures(site)
+        before = await self._imports.figures(site, self._today(site))
         await self._refuse_counted(history, site, order)
         first = [day for day in (before["first_day"], *history.days[:1]) if day]
         latest = self._today(site) - timedelta(days=BASE_DAYS + 1)
@@ -144,7 +137,7 @@ class HistoryWriter:
                 read_query("imports.finish"), site.id, order.digest, order.options(history), order.names,
                 history.records, history.bad,
             )  # fmt: skip
-        return Outcome(before, await self._figures(site), settled)
+        return Outcome(before, await self._imports.figures(site, self._today(site)), settled)
 
     async def _refuse_counted(self, history: History, site: Site, order: Order) -> None:
         """Let no day count twice, unless it is asked for."""
@@ -156,14 +149,6 @@ class HistoryWriter:
                 f"{len(rows)} of these days are counted already, from {first} to {last}: say --until "
                 f"{first - timedelta(days=1)} to import what came before, or --add to add to them"
             )
-
-    async def _figures(self, site: Site) -> Figures:
-        starts = period_starts(self._today(site), site.settings.first_weekday)
-        with translated():
-            row = await self._connection.fetchrow(
-                read_query("imports.figures"), site.id, starts.today, starts.week, starts.month
-            )
-        return dict(row) if row else {}
 
     def _today(self, site: Site) -> date:
         return site.span_of(self._clock()).day
@@ -177,12 +162,6 @@ class HistoryWriter:
             if not report.postponed:
                 return
         raise ImportFileError("the sums could not be renewed; run the same command again")
-
-
-def _take_back(order: Order) -> None:
-    """End the transaction of a dry run."""
-    if order.dry_run:
-        raise _TakenBackError
 
 
 def _row(site: Site, order: Order, row: DayRow) -> Row:

@@ -292,3 +292,15 @@ async def test_command_takes_patterns_and_formats(archive: Archive, tmp_path: Pa
         output, _ = await process.communicate()
         assert said in output.decode()
     assert [(row["day"].day, row["views"]) for row in await archive.days()] == [(17, 1), (18, 1), (19, 1)]
+
+
+async def test_dry_run_of_a_log_changes_nothing(archive: Archive) -> None:
+    """It tells what the site would show, and leaves no row and no key."""
+    empty = await archive.history()
+    process = await archive.command(LOG, "--dry-run")
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    assert "total views" in output.decode()
+    assert "a dry run: nothing was changed" in output.decode()
+    assert await archive.history() == empty
+    assert await archive.leftovers() == []
