@@ -27,15 +27,27 @@ comment on view reading.sites is 'What is counted. today is the current day in t
 create view reading.days as
 select
     sites.key as site,
-    aggregates.day,
-    aggregates.day::timestamp at time zone sites.time_zone as begins_at,
-    sum(aggregates.views)::bigint as views,
-    sum(aggregates.visits)::bigint as visits,
-    sum(aggregates.visitors)::bigint as visitors,
-    sum(aggregates.bots)::bigint as bots
-from public.aggregates
-join public.sites on sites.id = aggregates.site_id
-group by sites.key, sites.time_zone, aggregates.day;
+    told.day,
+    told.day::timestamp at time zone sites.time_zone as begins_at,
+    sum(told.views)::bigint as views,
+    sum(told.visits)::bigint as visits,
+    sum(told.visitors)::bigint as visitors,
+    sum(told.bots)::bigint as bots
+from public.sites
+join (
+    select site_id, day, views, visits, visitors, bots from public.aggregates
+    union all
+    select
+        site_id,
+        day,
+        case metric when 'views' then amount else 0 end,
+        case metric when 'visits' then amount else 0 end,
+        case metric when 'visitors' then amount else 0 end,
+        0
+    from public.adjustments
+    where day is not null and page is null
+) as told on told.site_id = sites.id
+group by sites.key, sites.time_zone, told.day;
 comment on view reading.days is 'The figures of each local day, ten seconds behind; bots are in no other figure.';
 
 create view reading.hours as
@@ -60,7 +72,14 @@ group by sites.key, pages.path, page_aggregates.day;
 comment on view reading.page_days is 'The views of each page on each local day.';
 
 create view reading.corrections as
-select sites.key as site, adjustments.metric, adjustments.amount, adjustments.reason, adjustments.created_at
+select
+    sites.key as site,
+    adjustments.metric,
+    adjustments.day,
+    adjustments.page,
+    adjustments.amount,
+    adjustments.reason,
+    adjustments.created_at
 from public.adjustments
 join public.sites on sites.id = adjustments.site_id;
 comment on view reading.corrections is 'The ledger without the names of its authors.';
@@ -78,6 +97,11 @@ select
         coalesce(sum(counted.amount), 0) + coalesce((
             select sum(adjustments.amount) from public.adjustments
             where adjustments.site_id = sites.id and adjustments.metric = shown.metric
+                and adjustments.day is null and adjustments.page is null
+        ), 0) + coalesce((
+            select sum(
+                case shown.metric when 'visits' then visits when 'views' then views else visitors end
+            ) from public.carried where carried.site_id = sites.id
         ), 0)
     )::bigint as total
 from public.sites
@@ -95,6 +119,9 @@ left join lateral (
         day,
         case shown.metric when 'visits' then visits when 'views' then views else visitors end as amount
     from public.aggregates where site_id = sites.id
+    union all
+    select day, adjustments.amount from public.adjustments
+    where site_id = sites.id and adjustments.metric = shown.metric and day is not null and page is null
 ) as counted on true
 group by sites.id, sites.key, shown.metric;
 comment on view reading.numbers is 'What the widget shows of a metric once the last ten seconds are rolled up.';
