@@ -142,9 +142,40 @@ async def serve(
         ConfigError: an address cannot be bound.
         AggregatesUnavailableError: the database cannot be migrated.
     """
+    await prepare(settings)
+    await attend(
+        settings,
+        stop=stop,
+        say=say,
+        clock=clock,
+        passing=passing,
+        hurry=hurry or asyncio.Event(),
+        supervisor=supervisor,
+    )
+
+
+async def prepare(settings: Settings) -> None:
+    """Bring the database up to date, once before all workers.
+
+    Raises:
+        AggregatesUnavailableError: the database cannot be migrated.
+    """
     await migrate(settings.database_url.get_secret_value())
     if settings.demo:
         await ensure_demo_site(settings.database_url.get_secret_value())
+
+
+async def attend(
+    settings: Settings,
+    *,
+    stop: asyncio.Event,
+    hurry: asyncio.Event,
+    supervisor: Supervisor,
+    say: Callable[[str], None] = lambda _line: None,
+    clock: Clock = system_clock,
+    passing: Passing = go_on,
+) -> None:
+    """Serve on stores that are prepared; see `serve`."""
     async with (
         build(settings, clock, passing, stop=stop) as service,
         # The last to open is the first to close: the administrator sees the whole drain of the visitors.
@@ -160,15 +191,20 @@ async def serve(
             express=service.express,
         ) as public,
     ):
-        if settings.demo:
-            say(f"demo portal  {public}/")
-            say(f"statistics   {public}/sites/{DEMO_KEY}")
-        say(f"script       {public}{settings.script_path}")
-        say(f"metrics      {admin}/metrics")
-        say(f"readiness    {admin}/readyz")
+        announce(settings, public, admin, say)
         supervisor.tell("READY=1")
         await stop.wait()
         supervisor.tell("STOPPING=1")
+
+
+def announce(settings: Settings, public: str, admin: str, say: Callable[[str], None]) -> None:
+    """Say where everything is found."""
+    if settings.demo:
+        say(f"demo portal  {public}/")
+        say(f"statistics   {public}/sites/{DEMO_KEY}")
+    say(f"script       {public}{settings.script_path}")
+    say(f"metrics      {admin}/metrics")
+    say(f"readiness    {admin}/readyz")
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from counter.commands.service import (
     rollup_command,
     serve_command,
     up_command,
+    worker_command,
 )
 from counter.commands.sites import site_group
 
@@ -29,6 +30,7 @@ def counter() -> None:
 for _command in (
     up_command,
     serve_command,
+    worker_command,
     rollup_command,
     migrate_command,
     site_group,

@@ -68,6 +68,13 @@ class Settings(BaseSettings):
         description="New visitors that a worker admits from one address in the long run; 5 "
         "times as many at once; 0 sets no limit.",
     )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes of `counter serve` that share the public listener, about one for each core; "
+        "beyond 1 a parent starts them. What is said of a worker holds for each of them.",
+    )
     lanes: int = Field(1, ge=1, le=256, description="Partitions of the hot data; more than 1 for a cluster.")
     redis_replicas: int = Field(
         0,

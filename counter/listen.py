@@ -67,7 +67,7 @@ async def listening(
         async with guests.swept():
             servers = await _open(_protocols(runner, guests), host, port, sockets)
             try:
-                yield _url(servers[0].sockets[0])
+                yield url_of(servers[0].sockets[0])
             finally:
                 for server in servers:
                     server.close()
@@ -113,7 +113,32 @@ async def _open(
         raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
 
 
-def _url(listener: socket.socket) -> str:
+async def bound(host: str, port: int) -> tuple[socket.socket, ...]:
+    """Return sockets that listen on every address of a host, for processes that are to share them.
+
+    Args:
+        host: the address to bind.
+        port: the port to bind; 0 takes a free one.
+
+    Raises:
+        ConfigError: the address cannot be bound.
+    """
+    found: list[socket.socket] = []
+    try:
+        addresses = await asyncio.get_running_loop().getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, address in dict.fromkeys((family, address) for family, _, _, _, address in addresses):
+            found.append(socket.create_server(address[:2], family=family, backlog=BACKLOG))
+    except OSError as error:
+        for each in found:
+            each.close()
+        raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+    return tuple(found)
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return the URL of who listens on a socket."""
     if listener.family == socket.AF_UNIX:
         return f"http://unix:{listener.getsockname()}:"
     host, port = listener.getsockname()[:2]

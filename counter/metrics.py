@@ -159,6 +159,17 @@ class HttpMetrics:
         )
 
 
+class WorkerMetrics:
+    """What the parent of several workers knows of them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.alive = Gauge("counter_workers_alive", "Workers that serve.", registry=registry)
+        self.wanted = Gauge("counter_workers_wanted", "Workers that there are to be.", registry=registry)
+        self.restarts = Counter(
+            "counter_worker_restarts", "Workers that ended and were replaced.", registry=registry
+        )
+
+
 class ConnectionMetrics:
     """The connections of the public listener."""
 

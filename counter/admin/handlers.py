@@ -31,8 +31,9 @@ class AdminHandlers:
         ]
 
     async def get_metrics(self, request: web.Request) -> web.Response:
-        """Answer with all metrics in the format that Prometheus asks for."""
-        await self._scrape.refresh()
+        """Answer with all metrics; `?counted` asks no store, for whoever wants the counters alone."""
+        if "counted" not in request.query:
+            await self._scrape.refresh()
         return exposition(request, self._registry)
 
     async def get_health(self, _request: web.Request) -> web.Response:

@@ -73,6 +73,18 @@ def stop_on_signals() -> Stop:
     return stop
 
 
+def stop_on_parent() -> Stop:
+    """Return the events that a worker's parent sets, and SIGTERM the first of them.
+
+    A signal may go to a whole group of processes: Ctrl-C is for the parent, and it alone counts further ones.
+    """
+    stop = Stop(asyncio.Event(), asyncio.Event())
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.asked.set)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    return stop
+
+
 @asynccontextmanager
 async def database(settings: Settings) -> AsyncGenerator[Connection]:
     """Yield a connection to the database that the settings name."""

@@ -76,6 +76,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "sites",
     },
     "embedded": BELOW | {"app"},
+    "workers": BELOW
+    | {"app", "listen", "supervisor", "admin"},  # a worker is the service; the parent asks it
     "commands": BELOW
     | {
         "log",
@@ -83,6 +85,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "supervisor",
         "app",
         "embedded",
+        "workers",
         "imports",
         "exports",
         "backups",
@@ -161,6 +164,7 @@ MUST_BE_PURE = {
     "counter.widget.stats_past",
     "counter.widget.story",
     "counter.widget.snapshot",
+    "counter.workers.merging",
 }
 
 
