@@ -71,7 +71,7 @@ async def test_killed_worker_is_replaced(launcher: Launcher, settings: Settings,
     with listening_socket(tmp_path) as listener:
         instance = await launcher.start(listener, **TWO)
         visitors = Visitors(listener)
-        async with visitors.coming(kept_alive=8, fresh=3, far=0):
+        async with visitors.coming(kept_alive=4, fresh=2, far=0):
             await visitors.arrive(300)
             before = await metrics_at(instance)
             victim = workers_of(instance)[0]
@@ -93,7 +93,7 @@ async def test_killed_worker_is_replaced(launcher: Launcher, settings: Settings,
     # What the victim had counted but not acknowledged yet may be stored as well.
     unanswered = sum(visitors.complaints.values())
     assert visitors.acknowledged <= await stored_views(settings) <= visitors.acknowledged + unanswered
-    assert unanswered <= 11  # each client lost one connection at most
+    assert unanswered <= 6  # each client lost one connection at most
 
 
 async def test_metrics_are_those_of_all(launcher: Launcher, settings: Settings, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ async def test_teams_follow_each_other_under_load(
     with listening_socket(tmp_path) as listener:
         visitors = Visitors(listener)
         first = await launcher.start(listener, **TWO)
-        async with visitors.coming(kept_alive=6, fresh=3, far=4):
+        async with visitors.coming(kept_alive=3, fresh=2, far=2):
             await visitors.arrive(200)
             second = await launcher.start(listener, **TWO)
             workers = workers_of(first)
