@@ -33,7 +33,7 @@ class Readiness(msgspec.Struct):
     parts: dict[str, str] = {}
 
 
-class _Families(Collector):
+class _Collected(Collector):
     """Families that were collected elsewhere."""
 
     def __init__(self, families: list[Metric]) -> None:
@@ -54,7 +54,7 @@ class MetricsOfAll:
     def __init__(self, ready: Callable[[], list[WorkerProcess]], own: Callable[[], Iterable[Metric]]) -> None:
         self._ready = ready
         self._own = own
-        self._last: dict[WorkerProcess, list[Metric]] = {}
+        self._last: dict[WorkerProcess, bytes] = {}  # parsed when needed, as that takes long
         self._of_gone: list[Metric] = []
         self._lock = asyncio.Lock()  # an answer must not take the place of a later one
 
@@ -62,14 +62,17 @@ class MetricsOfAll:
         """Ask all, and return all families; a worker that does not answer has the counters of before."""
         async with self._lock:
             now = await self._ask("/metrics")
-        silent = [kept(last) for worker, last in self._last.items() if worker not in now]
+        silent = [kept(_families(last)) for worker, last in self._last.items() if worker not in now]
         answer = CollectorRegistry()
-        answer.register(_Families(merged([self._own(), *now.values(), *silent, self._of_gone])))
+        answer.register(
+            _Collected(merged([self._own(), *map(_families, now.values()), *silent, self._of_gone]))
+        )
         return answer
 
     def forget(self, worker: WorkerProcess) -> None:
         """Keep the counters of a worker that is gone, and nothing else of it."""
-        self._of_gone = kept(merged([self._of_gone, self._last.pop(worker, [])]))
+        if worker in self._last:
+            self._of_gone = kept(merged([self._of_gone, _families(self._last.pop(worker))]))
 
     @asynccontextmanager
     async def looking(self) -> AsyncGenerator[None]:
@@ -86,11 +89,11 @@ class MetricsOfAll:
             async with self._lock:
                 await self._ask("/metrics?counted")
 
-    async def _ask(self, address: str) -> dict[WorkerProcess, list[Metric]]:
+    async def _ask(self, address: str) -> dict[WorkerProcess, bytes]:
         workers = self._ready()
         texts = await asyncio.gather(*(ask(worker, address) for worker in workers))
         found = {
-            worker: _families(text)
+            worker: text
             for worker, (_status, text) in zip(workers, texts, strict=True)
             if text and worker in self._ready()  # else it was forgotten meanwhile
         }

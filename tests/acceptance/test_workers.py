@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from counter.config import Settings
 from counter.database import connected
+from counter.embedded.valkey import Valkey
 from counter.sites.model import SiteSettings
 from counter.sites.store import SiteStore
 from tests.acceptance.instance import PATIENCE_SECONDS, Instance, Launcher, launcher_of, listening_socket
@@ -191,7 +192,7 @@ async def test_workers_end_with_their_parent(launcher: Launcher, settings: Setti
 async def test_readiness_names_who_is_missing(launcher: Launcher) -> None:
     """`/readyz` names the worker that does not run, and is well again once it does; hits go on meanwhile."""
     instance = await launcher.start(**TWO)
-    assert await instance.readiness() == (200, "ready")
+    await ready_again(instance)
     workers_of(instance)[1].terminate()
     async with asyncio.timeout(PATIENCE_SECONDS):
         async with ClientSession() as session:
@@ -206,6 +207,33 @@ async def test_readiness_names_who_is_missing(launcher: Launcher) -> None:
     await ready_again(instance)
     instance.signal()
     assert await instance.ended() == 0
+
+
+async def test_spool_of_a_killed_worker_is_replayed(
+    launcher: Launcher, settings: Settings, tmp_path: Path, valkey: Valkey
+) -> None:
+    """What a worker put on disk while Redis was away is counted, although it was killed before it could replay."""
+    with listening_socket(tmp_path) as listener:
+        instance = await launcher.start(listener, **TWO, COUNTER_ROLLUP_SECONDS="0.2")
+        visitors = Visitors(listener)
+        async with visitors.coming(kept_alive=4, fresh=1, far=0):
+            await visitors.arrive(20)
+            valkey.kill()
+            await visitors.arrive(20)
+            next(
+                worker
+                for worker in workers_of(instance)
+                if any(file.path.endswith(".spool") for file in worker.open_files())
+            ).kill()
+            await valkey.start()
+            await visitors.arrive(20)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await stored_views(settings) < visitors.acknowledged:
+                await asyncio.sleep(0.1)
+        instance.signal()
+        assert await instance.ended() == 0
+    unanswered = sum(visitors.complaints.values())
+    assert visitors.acknowledged <= await stored_views(settings) <= visitors.acknowledged + unanswered
 
 
 async def test_start_that_cannot_succeed_ends(launcher: Launcher) -> None:
