@@ -9,8 +9,8 @@ from aiohttp import web
 
 from counter.administration.plan import Wanted, wanted_of
 from counter.aggregates.entries import MAX_AMOUNT
+from counter.bodies import SlowBodyError, UnsupportedBodyError
 from counter.errors import InvalidInputError, TooLargeError
-from counter.http import SlowBodyError, UnsupportedBodyError
 
 MOST_LISTED: Final = 500
 MAX_BYTES: Final = 64 * 1024

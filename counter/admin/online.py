@@ -8,8 +8,9 @@ from typing import Final
 from counter.buckets.store import BucketStore
 from counter.clock import Clock
 from counter.errors import CounterError
-from counter.metrics import HttpMetrics, SeriesMetrics
+from counter.metrics import HttpMetrics
 from counter.sites.registry import SiteRegistry
+from counter.surroundings import SeriesMetrics
 
 SITES_AT_ONCE: Final = 500
 """Hits go on between two such questions."""

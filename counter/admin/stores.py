@@ -6,7 +6,7 @@ from counter.buckets.store import BucketStore
 from counter.clock import Clock
 from counter.database import Pool, acquired, answering_soon
 from counter.errors import CounterError
-from counter.metrics import PostgresMetrics, RedisMetrics
+from counter.surroundings import PostgresMetrics, RedisMetrics
 
 SAFE_POLICY: Final = "noeviction"
 WELL: Final = "ok"

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from counter.database import Connection, read_query, translated
-from counter.metrics import RollupMetrics, SilenceMetrics
+from counter.metrics import RollupMetrics
+from counter.surroundings import SilenceMetrics
 
 FEWEST_VIEWS: Final = 100
 """Below this an hour says nothing."""

@@ -7,19 +7,37 @@ from prometheus_client import Metric
 from prometheus_client.samples import Sample
 
 GAUGES: Final[Mapping[str, Callable[[float, float], float]]] = {
+    "counter_build_info": max,
+    "counter_clock_ahead_seconds": max,
     "counter_connections": float.__add__,
+    "counter_dirty_buckets": max,
     "counter_online_visitors": max,
+    "counter_postgres_pool_connections": float.__add__,
+    "counter_postgres_pool_max_connections": float.__add__,
+    "counter_postgres_up": min,
+    "counter_redis_aof_enabled": max,
+    "counter_redis_aof_ok": max,
+    "counter_redis_evicted_keys": max,
+    "counter_redis_memory_max_bytes": max,
+    "counter_redis_memory_used_bytes": max,
+    "counter_redis_noeviction": max,
+    "counter_redis_up": min,
     "counter_rollup_last_success_timestamp_seconds": max,
     "counter_rollup_leader": max,
     "counter_salts_looked_timestamp_seconds": max,
     "counter_salts_overdue": max,
+    "counter_silent_sites": max,
     "counter_site_hour_ratio": max,
     "counter_site_online_visitors": max,
+    "counter_site_series_limit": max,
+    "counter_site_silent_usual_views": max,
+    "counter_sites": max,
+    "counter_sites_without_series": max,
     "counter_spool_bytes": float.__add__,
     "counter_spool_oldest_seconds": max,
 }
 """Of each gauge, what two workers show together: what each has of its own adds up; of what all look at, or
-the leader alone knows, the largest counts. A gauge that is not here is taken for one that all look at."""
+the leader alone knows, the largest counts, and of a store that one of them cannot reach the smallest. A gauge that is not here is taken for one that all look at."""
 
 CREATED: Final = "_created"
 KEPT: Final = frozenset({"counter", "histogram"})
