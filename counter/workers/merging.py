@@ -37,7 +37,8 @@ GAUGES: Final[Mapping[str, Callable[[float, float], float]]] = {
     "counter_spool_oldest_seconds": max,
 }
 """Of each gauge, what two workers show together: what each has of its own adds up; of what all look at, or
-the leader alone knows, the largest counts, and of a store that one of them cannot reach the smallest. A gauge that is not here is taken for one that all look at."""
+the leader alone knows, the largest counts; a store is up if all reach it. A gauge that is not here is taken
+for one that all look at."""
 
 CREATED: Final = "_created"
 KEPT: Final = frozenset({"counter", "histogram"})
