@@ -112,7 +112,12 @@ def print_ledger(rows: Sequence[Adjustment]) -> None:
 
 
 def _check_options(options: dict[str, Any]) -> None:
-    given = [name for name in _ADDING if options[name] not in {None, (), False}]
+    # Not by equality: a total of 0 is a number that was said.
+    given = [
+        name
+        for name in _ADDING
+        if not (options[name] is None or options[name] is False or options[name] == ())
+    ]
     if len(given) != 1:
         raise click.UsageError("say either --total or --add, or --csv, --list, --reverse or --reverse-csv")
     if options["day"] and options["amount"] is None:
