@@ -13,7 +13,7 @@ from counter.errors import ImportFileError, InvalidInputError
 from counter.hits.beacon import MAX_BODY_BYTES, parse_heartbeat, parse_hit
 from counter.hits.bots import is_bot
 from counter.hits.client import MAX_HOPS, client_address, forwarded_hops
-from counter.hits.limits import prefixes
+from counter.hits.limits import prefixes_of
 from counter.hits.signing import is_signed
 from counter.hits.visitors import network_of, visitor_id
 from counter.imports.formats import parser_of
@@ -61,7 +61,7 @@ def address_header(data: bytes) -> None:
         assert len(hops) <= MAX_HOPS + 1
         address = client_address("10.1.2.3", hops, TRUSTED)
         assert address is not None
-        prefixes(address)
+        prefixes_of(address)
         assert len(visitor_id(b"salt", "portal", network_of(address), text[:512])) == 8
         assert str(client_address("203.0.113.9", hops, TRUSTED)) == "203.0.113.9"
         client_address("", hops, TRUSTED)
