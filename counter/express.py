@@ -65,21 +65,18 @@ class Express:
                 return await application(request)
             if route.site:
                 request["site"] = route.site
-            return await self._answer(request, route)
+            began_at = self._now()
+            request_id = new_request_id()
+            answer = await answer_errors(request, route.handler, request_id, route.name)
+            if isinstance(answer, Ready):
+                answer.tail = f"\r\n{REQUEST_ID}: {request_id}{self._lines}".encode()
+            else:
+                answer.headers[REQUEST_ID] = request_id
+                answer.headers.update(self._always)
+            self._clock(route.name, answer.status).observe(self._now() - began_at)
+            return answer
 
         return handle
-
-    async def _answer(self, request: web.Request, route: _Route) -> web.StreamResponse:
-        began_at = self._now()
-        request_id = new_request_id()
-        answer = await answer_errors(request, route.handler, request_id, route.name)
-        if isinstance(answer, Ready):
-            answer.tail = f"\r\n{REQUEST_ID}: {request_id}{self._lines}".encode()
-        else:
-            answer.headers[REQUEST_ID] = request_id
-            answer.headers.update(self._always)
-        self._clock(route.name, answer.status).observe(self._now() - began_at)
-        return answer
 
     def _find(self, method: str, raw_path: str) -> _Route | None:
         path = raw_path.partition("?")[0]

@@ -1,5 +1,6 @@
 """What a beacon says: the body of a hit or a heartbeat, checked. Pure."""
 
+from functools import lru_cache
 from typing import Final, TypeVar
 
 import msgspec
@@ -8,6 +9,7 @@ from counter.errors import InvalidInputError
 from counter.sites.model import KEY_PATTERN
 
 MAX_BODY_BYTES: Final = 4096
+MAX_KEY_CHARACTERS: Final = 63
 
 
 class HitBeacon(msgspec.Struct, frozen=True, gc=False):
@@ -66,9 +68,14 @@ def check_site_key(key: str) -> str:
     Raises:
         InvalidInputError: no site has a key like this.
     """
-    if not KEY_PATTERN.fullmatch(key):
+    if len(key) > MAX_KEY_CHARACTERS or not _is_key(key):
         raise InvalidInputError("no site has a key like this")
     return key
+
+
+@lru_cache(maxsize=4096)
+def _is_key(key: str) -> bool:
+    return KEY_PATTERN.fullmatch(key) is not None
 
 
 def _parse(decoder: msgspec.json.Decoder[Beacon], body: bytes, form: str) -> Beacon:

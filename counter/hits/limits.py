@@ -78,21 +78,15 @@ class Limits:
 
         In a flood this is all that a beacon costs: judging a User-Agent takes many times as long.
         """
-        if prefixes is None or not self._addresses.refuses((kind, prefixes.narrow), self._now()):
+        if prefixes is None or self._addresses.passes((kind, prefixes.narrow), self._now()):
             return None
         return Verdict.ADDRESS_RATE
 
     def refuses(self, kind: str, site: Site, prefixes: Prefixes | None) -> Verdict | None:
-        """Return why a beacon of a kind is one too many, None if it is not.
-
-        The narrowest limit comes first, so that a flood from one address does not use up the rest for others.
-        """
+        """Return why a beacon of a kind, whose address may send it, is one too many; None if it is not."""
         now = self._now()
-        if prefixes is not None:
-            if not self._addresses.passes((kind, prefixes.narrow), now):
-                return Verdict.ADDRESS_RATE
-            if not self._networks.passes((kind, prefixes.wide), now):
-                return Verdict.NETWORK_RATE
+        if prefixes is not None and not self._networks.passes((kind, prefixes.wide), now):
+            return Verdict.NETWORK_RATE
         return None if self._sites.passes((kind, site.id), now) else Verdict.SITE_RATE
 
     def refuses_visitor(self, prefixes: Prefixes, visitor: bytes) -> Verdict | None:

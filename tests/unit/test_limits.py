@@ -24,10 +24,14 @@ class Ticks:
         return self.now
 
 
+def refusal(limits: Limits, address: str | int, kind: str = "view") -> Verdict | None:
+    """Ask both limits, as the gate does."""
+    prefixes = prefixes_of(ip_address(address))
+    return limits.refuses_unread(kind, prefixes) or limits.refuses(kind, SITE, prefixes)
+
+
 def admitted(limits: Limits, address: str, beacons: int, kind: str = "view") -> int:
-    return sum(
-        limits.refuses(kind, SITE, prefixes_of(ip_address(address))) is None for _beacon in range(beacons)
-    )
+    return sum(refusal(limits, address, kind) is None for _beacon in range(beacons))
 
 
 def test_flood_from_one_address_is_cut_to_its_burst():
@@ -58,7 +62,7 @@ def test_neighbours_share_a_network():
     """A whole /24 has a limit of its own, and so has a /48; another network has none of it."""
     limits = Limits(RATES, Ticks())
     assert sum(admitted(limits, f"203.0.113.{host}", BURST) for host in range(100)) == 4 * BURST
-    assert limits.refuses("view", SITE, prefixes_of(ip_address("203.0.113.200"))) is Verdict.NETWORK_RATE
+    assert refusal(limits, "203.0.113.200") is Verdict.NETWORK_RATE
     assert admitted(limits, "203.0.114.1", BURST) == BURST
     assert sum(admitted(limits, f"2001:db8:1:{net:x}::1", BURST) for net in range(100)) == 4 * BURST
     assert admitted(limits, "2001:db8:2::1", BURST) == BURST
@@ -75,9 +79,7 @@ def test_site_has_a_limit_of_its_own_if_it_is_set():
     """However many addresses there are, a site gets no more than it may."""
     rates = Rates(address_per_second=0, network_per_second=0, site_per_second=2, new_visitors_per_minute=0)
     limits = Limits(rates, Ticks())
-    verdicts = [
-        limits.refuses("view", SITE, prefixes_of(ip_address(number << 8))) for number in range(1, 101)
-    ]
+    verdicts = [refusal(limits, number << 8) for number in range(1, 101)]
     assert verdicts.count(None) == 2 * BURST
     assert verdicts.count(Verdict.SITE_RATE) == 100 - 2 * BURST
 
