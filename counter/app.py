@@ -30,6 +30,7 @@ from counter.hits.limits import Limits
 from counter.hits.senders import Senders
 from counter.http import also_under, error_middleware, same_origin_middleware, strict_transport
 from counter.listen import listening
+from counter.memory import settled
 from counter.metrics import ConnectionMetrics, Metrics
 from counter.ready import EMPTY
 from counter.rollup.anomalies import Anomalies
@@ -193,7 +194,8 @@ async def attend(
     ):
         announce(settings, public, admin, say)
         supervisor.tell("READY=1")
-        await stop.wait()
+        with settled():
+            await stop.wait()
         supervisor.tell("STOPPING=1")
 
 

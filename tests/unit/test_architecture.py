@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "surroundings": set(),
     "metrics": {"surroundings"},
     "log": set(),
+    "memory": set(),
     "background": set(),
     "steps": set(),
     "config": {"errors"},
@@ -78,6 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | {
         "listen",
         "drain",
+        "memory",
         "express",
         "supervisor",
         "wiring",
