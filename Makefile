@@ -43,6 +43,8 @@ lock: ## Choose the newest allowed versions of all dependencies and lock them
 	$(COMPILE) --extra embedded --constraint requirements-dev.lock --output-file requirements.lock
 	$(COMPILE) --constraint requirements-dev.lock --output-file requirements-serve.lock
 	$(LOCK) --upgrade --group pyproject.toml:audit --output-file requirements-audit.lock
+	$(LOCK) --upgrade --group pyproject.toml:deploy --output-file requirements-deploy.lock
+	$(LOCK) --upgrade --group pyproject.toml:docs --output-file requirements-docs.lock
 
 wheel: ## Build dist/*.whl; the same commit gives the same bytes anywhere
 	@sh deploy/bootstrap.sh check
