@@ -1,5 +1,5 @@
 # Everything lives in this folder: programs in .venv, data in var. `make help` lists what there is.
-.PHONY: help run test chaos check fuzz siege script lock wheel sbom audit clean
+.PHONY: help run test chaos check fuzz siege script docs lock wheel sbom audit clean
 .DEFAULT_GOAL := help
 
 PY := .venv/bin/python
@@ -29,6 +29,10 @@ check: ## Check format, lint and types
 script: ## Build the files that pages load from counter/widget/source; KEEP=--keep once a build was released
 	@sh deploy/bootstrap.sh check
 	@$(PY) -m tools.build_script $(KEEP)
+
+docs: ## Write the reference pages from the code, and build the documentation into build/site
+	@sh deploy/bootstrap.sh check && PYTHON=$(PY) sh deploy/tools.sh docs
+	@$(PY) -m tools.document && NO_MKDOCS_2_WARNING=1 build/tools/docs/bin/mkdocs build --strict --quiet && echo "open build/site/index.html"
 
 fuzz: ## Fuzz the parsers with atheris, SECONDS=60 each, in a throw-away venv
 	@sh deploy/bootstrap.sh check && SECONDS_EACH=$(or $(SECONDS),60) exec sh tests/fuzz/run.sh
