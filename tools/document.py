@@ -1,7 +1,7 @@
 """Writes the reference pages that are made from the code; `make docs` runs it.
 
-The command line comes from click, the metrics from their registry, the interface from its OpenAPI file. A test holds
-the committed pages to it.
+The command line comes from click, the metrics from their registry, the interface from its OpenAPI file.
+A test holds the committed pages to it.
 """
 
 from collections.abc import Iterator
