@@ -1,5 +1,5 @@
 # Everything lives in this folder: programs in .venv, data in var. `make help` lists what there is.
-.PHONY: help run test chaos check fuzz siege script docs lock wheel sbom audit clean
+.PHONY: help run test chaos check fuzz siege script docs dashboards lock wheel sbom audit clean
 .DEFAULT_GOAL := help
 
 PY := .venv/bin/python
@@ -34,6 +34,10 @@ docs: ## Write the reference pages from the code, and build the documentation in
 	@sh deploy/bootstrap.sh check && PYTHON=$(PY) sh deploy/tools.sh docs
 	@$(PY) -m tools.document && NO_MKDOCS_2_WARNING=1 build/tools/docs/bin/mkdocs build --strict --quiet && echo "open build/site/index.html"
 
+dashboards: ## Write deploy/grafana/dashboards from tools/dashboards
+	@sh deploy/bootstrap.sh check
+	@$(PY) -m tools.dashboards
+
 fuzz: ## Fuzz the parsers with atheris, SECONDS=60 each, in a throw-away venv
 	@sh deploy/bootstrap.sh check && SECONDS_EACH=$(or $(SECONDS),60) exec sh tests/fuzz/run.sh
 
@@ -43,7 +47,7 @@ siege: ## Attack a real service for four minutes, and write docs/siege.md
 lock: ## Choose the newest allowed versions of all dependencies and lock them
 	@sh deploy/bootstrap.sh run
 	@test -x $(UV) || { $(PY) -m venv .venv/tools && .venv/tools/bin/pip install --quiet uv; }
-	$(COMPILE) --upgrade --group dev --extra embedded --output-file requirements-dev.lock
+	$(COMPILE) --upgrade --group dev --extra embedded --extra parquet --output-file requirements-dev.lock
 	$(COMPILE) --extra embedded --constraint requirements-dev.lock --output-file requirements.lock
 	$(COMPILE) --constraint requirements-dev.lock --output-file requirements-serve.lock
 	$(LOCK) --upgrade --group pyproject.toml:audit --output-file requirements-audit.lock

@@ -1,7 +1,7 @@
-"""Builds the service: the only file that knows every room, in the order in which they are opened."""
+"""Builds the service, room by room, in the order in which they are opened; `wiring` has the longer parts."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,30 +9,29 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from counter.admin.api import admin_api_routes
 from counter.admin.handlers import AdminHandlers
-from counter.admin.health import Readiness, SpoolPlace
-from counter.admin.online import OnlineGauge
-from counter.aggregates.store import AggregateStore
+from counter.admin.health import Readiness
+from counter.admin.scrape import make_scrape
 from counter.buckets.audit import BucketAudit
 from counter.buckets.connection import open_servers
-from counter.buckets.delivery import FindCounted, SiteDay
 from counter.buckets.keys import LaneKeys
-from counter.buckets.lane import Lane, new_worker
 from counter.buckets.recorder import Recorder
 from counter.buckets.salts import Salts
-from counter.buckets.spool import Spool, spool_folder
 from counter.buckets.store import BucketStore, generation_name
 from counter.clock import Clock, system_clock
 from counter.config import Settings
-from counter.database import Pool, acquired, migrate, open_pool
+from counter.database import migrate, open_pool
 from counter.drain import Drain
+from counter.express import Express
 from counter.hits.gate import Gate
 from counter.hits.handlers import HitHandlers
-from counter.hits.limits import Limits, Rates
+from counter.hits.limits import Limits
 from counter.hits.senders import Senders
-from counter.http import EMPTY, also_under, error_middleware, same_origin_middleware, strict_transport
+from counter.http import also_under, error_middleware, same_origin_middleware, strict_transport
 from counter.listen import listening
 from counter.metrics import ConnectionMetrics, Metrics
+from counter.ready import EMPTY
 from counter.rollup.anomalies import Anomalies
 from counter.rollup.loop import RollupLoop
 from counter.rollup.rollup import Rollup
@@ -40,19 +39,11 @@ from counter.sites.demo import DEMO_KEY, ensure_demo_site
 from counter.sites.registry import SiteRegistry, followed
 from counter.steps import Passing, go_on
 from counter.supervisor import NOBODY, Supervisor
-from counter.widget.assets import Assets
-from counter.widget.embed_handlers import EmbedHandlers
 from counter.widget.files import demo_routes, file_routes
-from counter.widget.handlers import WidgetHandlers
-from counter.widget.history import History
-from counter.widget.history_handlers import HistoryHandlers
-from counter.widget.languages import load_languages
-from counter.widget.overview import Overviews
-from counter.widget.pages import PageViews
-from counter.widget.past import Past
 from counter.widget.signed import SignedScript
-from counter.widget.snapshots import Snapshots
-from counter.widget.stats_handlers import StatsHandlers
+from counter.wiring.durable import finder, refresher
+from counter.wiring.lanes import make_lanes, rates, spool_place
+from counter.wiring.shown import make_shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +51,7 @@ class Service:
     """Two applications that share everything below them."""
 
     public: web.Application
+    express: Express
     admin: web.Application
     connections: ConnectionMetrics
 
@@ -90,48 +82,37 @@ async def build(
         await rooms.enter_async_context(followed(sites, pool, database_url, settings.sites_seconds))
 
         rollup = Rollup(store, sites.known, passing)
-        anomalies = Anomalies(metrics.rollup, settings.online_series)
+        anomalies = Anomalies(metrics.rollup, metrics.silence, settings.online_series)
         loop = RollupLoop(rollup, database_url, clock, metrics.rollup, settings.rollup_seconds, anomalies)
         await rooms.enter_async_context(loop.running())
 
-        lanes = _lanes(settings, store, sites, _finder(pool), metrics, clock, passing)
+        lanes = make_lanes(settings, store, sites, finder(pool), metrics, clock, passing)
         recorder = Recorder(store, lanes, waiting_hits=settings.waiting_hits)
         await rooms.enter_async_context(salts.foreseen(metrics.salts))
         await rooms.enter_async_context(recorder.running())
 
-        refresh_base = _refresher(rollup, pool, clock)
-        snapshots = Snapshots(
-            store, refresh_base, clock, metrics.http, fresh_seconds=settings.snapshot_milliseconds / 1000
-        )
-        page_views = PageViews(store, pool, refresh_base)
-        widget = WidgetHandlers(sites, snapshots, page_views)
-        past = Past(store, pool)
         senders = Senders(settings.trusted_proxies, settings.forwarding_header, metrics.http)
-        gate = Gate(salts, clock, Limits(_rates(settings), asyncio.get_running_loop().time), senders.find)
-        hits = HitHandlers(sites, gate, recorder, widget.answer_hit, metrics.http)
-        online = OnlineGauge(store, sites, clock, metrics.http, settings.online_series)
-        readiness = Readiness(store, pool, sites, salts, _spool_place(settings))
-        admin = AdminHandlers(metrics.registry, readiness, online, stop or asyncio.Event())
-        demo = demo_routes() if settings.demo else []
+        limits = Limits(rates(settings), asyncio.get_running_loop().time)
+        gate = Gate(salts, clock, limits, senders.find)
+        shown = make_shown(settings, store, pool, sites, refresher(rollup, pool, clock), metrics, clock)
+        hits = HitHandlers(sites, gate, recorder, shown.widget.answer_hit, metrics.http)
+        hot = also_under(settings.api_path, [*hits.express(), *shown.widget.express()])
+        always = strict_transport(settings.hsts_seconds)
+        public = [
+            *also_under(settings.api_path, [*hits.routes(), *shown.routes]),
+            *SignedScript(sites, gate.issue_token).routes(),
+            *file_routes(settings.script_path),
+            *(demo_routes() if settings.demo else []),
+        ]
+
+        scrape = make_scrape(settings, store, pool, sites, clock, metrics)
+        readiness = Readiness(store, pool, sites, salts, spool_place(settings))
+        admin = AdminHandlers(metrics.registry, readiness, scrape, stop or asyncio.Event()).routes()
+        admin += admin_api_routes(pool, metrics.admin, clock)
         yield Service(
-            public=_application(
-                metrics,
-                [
-                    *also_under(
-                        settings.api_path,
-                        [
-                            *hits.routes(),
-                            *widget.routes(),
-                            *_page_routes(settings, sites, snapshots, page_views, past),
-                        ],
-                    ),
-                    *SignedScript(sites, gate.issue_token).routes(),
-                    *file_routes(settings.script_path),
-                    *demo,
-                ],
-                always=strict_transport(settings.hsts_seconds),
-            ),
-            admin=_application(metrics, admin.routes(), same_origin_middleware()),
+            public=_application(metrics, public, always=always),
+            express=Express(hot, metrics.http.request_seconds, always),
+            admin=_application(metrics, admin, same_origin_middleware()),
             connections=metrics.connections,
         )
 
@@ -161,9 +142,40 @@ async def serve(
         ConfigError: an address cannot be bound.
         AggregatesUnavailableError: the database cannot be migrated.
     """
+    await prepare(settings)
+    await attend(
+        settings,
+        stop=stop,
+        say=say,
+        clock=clock,
+        passing=passing,
+        hurry=hurry or asyncio.Event(),
+        supervisor=supervisor,
+    )
+
+
+async def prepare(settings: Settings) -> None:
+    """Bring the database up to date, once before all workers.
+
+    Raises:
+        AggregatesUnavailableError: the database cannot be migrated.
+    """
     await migrate(settings.database_url.get_secret_value())
     if settings.demo:
         await ensure_demo_site(settings.database_url.get_secret_value())
+
+
+async def attend(
+    settings: Settings,
+    *,
+    stop: asyncio.Event,
+    hurry: asyncio.Event,
+    supervisor: Supervisor,
+    say: Callable[[str], None] = lambda _line: None,
+    clock: Clock = system_clock,
+    passing: Passing = go_on,
+) -> None:
+    """Serve on stores that are prepared; see `serve`."""
     async with (
         build(settings, clock, passing, stop=stop) as service,
         # The last to open is the first to close: the administrator sees the whole drain of the visitors.
@@ -176,17 +188,23 @@ async def serve(
             drain=Drain(settings.drain_seconds, hurry),
             connections=settings.connections,
             metrics=service.connections,
+            express=service.express,
         ) as public,
     ):
-        if settings.demo:
-            say(f"demo portal  {public}/")
-            say(f"statistics   {public}/sites/{DEMO_KEY}")
-        say(f"script       {public}{settings.script_path}")
-        say(f"metrics      {admin}/metrics")
-        say(f"readiness    {admin}/readyz")
+        announce(settings, public, admin, say)
         supervisor.tell("READY=1")
         await stop.wait()
         supervisor.tell("STOPPING=1")
+
+
+def announce(settings: Settings, public: str, admin: str, say: Callable[[str], None]) -> None:
+    """Say where everything is found."""
+    if settings.demo:
+        say(f"demo portal  {public}/")
+        say(f"statistics   {public}/sites/{DEMO_KEY}")
+    say(f"script       {public}{settings.script_path}")
+    say(f"metrics      {admin}/metrics")
+    say(f"readiness    {admin}/readyz")
 
 
 @asynccontextmanager
@@ -204,92 +222,6 @@ async def open_buckets(settings: Settings, clock: Clock) -> AsyncGenerator[Bucke
             wait_ms=int(timeout_seconds * 500),  # so the answer comes before the connection's own limit
         )
         yield Buckets(store, Salts(servers, clock), BucketAudit(servers, store.lanes))
-
-
-def _lanes(  # noqa: PLR0917 - all that lanes are made of
-    settings: Settings,
-    store: BucketStore,
-    sites: SiteRegistry,
-    find_counted: FindCounted,
-    metrics: Metrics,
-    clock: Clock,
-    passing: Passing,
-) -> dict[str, Lane]:
-    worker = new_worker()
-
-    def make_lane(keys: LaneKeys) -> Lane:
-        folder = spool_folder(settings.spool_dir, keys.lane) if settings.spool_mb else None
-        spool = Spool(folder, worker, metrics.spool, passing, max_bytes=settings.spool_mb * 1024 * 1024)
-        metrics.spool.bytes.labels(keys.lane).set_function(spool.waiting_bytes)
-        metrics.spool.oldest_seconds.labels(keys.lane).set_function(
-            lambda: (clock() - (spool.oldest_ms() or clock())) / 1000
-        )
-        return Lane(
-            keys,
-            store,
-            spool,
-            worker,
-            sites.known,
-            find_counted,
-            (metrics.recorder, metrics.spool),
-            passing,
-            batch_hits=settings.batch_hits,
-            patience_seconds=settings.patience_seconds,
-        )
-
-    return {keys.lane: make_lane(keys) for keys in store.lanes}
-
-
-def _spool_place(settings: Settings) -> SpoolPlace | None:
-    return SpoolPlace(settings.spool_dir, settings.spool_mb * 1024 * 1024) if settings.spool_mb else None
-
-
-def _rates(settings: Settings) -> Rates:
-    return Rates(
-        address_per_second=settings.address_hits_per_second,
-        network_per_second=settings.network_hits_per_second,
-        site_per_second=settings.site_hits_per_second,
-        new_visitors_per_minute=settings.new_visitors_per_minute,
-    )
-
-
-def _finder(pool: Pool) -> FindCounted:
-    async def find_counted(
-        lane: str, generation: str, worker: str, sequence: int, days: set[SiteDay]
-    ) -> set[SiteDay]:
-        async with acquired(pool) as connection:
-            return await AggregateStore(connection).find_counted(lane, generation, worker, sequence, days)
-
-    return find_counted
-
-
-def _refresher(rollup: Rollup, pool: Pool, clock: Clock) -> Callable[[str], Awaitable[object]]:
-    async def refresh_base(site: str) -> None:
-        async with acquired(pool) as connection:
-            await rollup.refresh_base(site, AggregateStore(connection), clock())
-
-    return refresh_base
-
-
-def _page_routes(
-    settings: Settings, sites: SiteRegistry, snapshots: Snapshots, page_views: PageViews, past: Past
-) -> list[web.RouteDef]:
-    """Return what is to be looked at: badge, fragment, iframe, history, top pages, the statistics page.
-
-    What costs a query, or milliseconds to write, is kept for some times the age of a widget's answer.
-    """
-    fresh_seconds = settings.snapshot_milliseconds / 1000
-    assets, languages = Assets(), load_languages()
-    history = History(past, snapshots, fresh_seconds=10 * fresh_seconds)
-    overviews = Overviews(snapshots, history)
-    return [
-        *EmbedHandlers(sites, snapshots, page_views, languages, assets.from_page).routes(),
-        *HistoryHandlers(sites, history).routes(),
-        *StatsHandlers(
-            sites, overviews, languages, assets.from_page, fresh_seconds=5 * fresh_seconds
-        ).routes(),
-        *assets.routes(),
-    ]
 
 
 def _application(

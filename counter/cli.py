@@ -3,16 +3,22 @@
 import click
 
 from counter import __version__
-from counter.commands.checks import check_command
+from counter.commands.administration import changes_command, token_group
+from counter.commands.backups import backup_command, restore_command
+from counter.commands.checks import audit_command, check_command
+from counter.commands.doctor import doctor_command
+from counter.commands.exports import export_command
 from counter.commands.imports import import_group
+from counter.commands.ledger import adjust_command
 from counter.commands.service import (
     config_command,
     migrate_command,
     rollup_command,
     serve_command,
     up_command,
+    worker_command,
 )
-from counter.commands.sites import adjust_command, site_group
+from counter.commands.sites import site_group
 
 
 @click.group()
@@ -24,12 +30,20 @@ def counter() -> None:
 for _command in (
     up_command,
     serve_command,
+    worker_command,
     rollup_command,
     migrate_command,
     site_group,
     adjust_command,
+    token_group,
+    changes_command,
     import_group,
+    export_command,
+    backup_command,
+    restore_command,
     check_command,
+    audit_command,
+    doctor_command,
     config_command,
 ):
     counter.add_command(_command)

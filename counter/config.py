@@ -68,6 +68,13 @@ class Settings(BaseSettings):
         description="New visitors that a worker admits from one address in the long run; 5 "
         "times as many at once; 0 sets no limit.",
     )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes of `counter serve` that share the public listener, about one for each core; "
+        "beyond 1 a parent starts them. What is said of a worker holds for each of them.",
+    )
     lanes: int = Field(1, ge=1, le=256, description="Partitions of the hot data; more than 1 for a cluster.")
     redis_replicas: int = Field(
         0,
@@ -110,6 +117,9 @@ class Settings(BaseSettings):
         "idle longest. The limit of open files is raised for them as far as the system lets us.",
     )
     online_series: int = Field(50, ge=0, description="Sites that get a series of their own in the metrics.")
+    series_sites: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Keys of sites that get one in any case, comma separated."
+    )
     drain_seconds: float = Field(
         5.0,
         ge=0,
@@ -145,6 +155,11 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip())
+
+    @field_validator("series_sites", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
     @classmethod
     def settings_customise_sources(

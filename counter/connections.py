@@ -6,14 +6,13 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from counter.background import end
 from counter.http import as_problem, problem
 from counter.metrics import ConnectionMetrics
+from counter.ready import SERVER, Ready
 
-SERVER: Final = "counter"
-"""Versions would only help those who look for a known hole."""
 MOST: Final = 10_000
 FIRST_REQUEST_SECONDS: Final = 10.0
 """How long the head of a connection's first request may take; later ones have the keep-alive time."""
@@ -70,10 +69,28 @@ class Connection(web.RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer; what aiohttp refuses before any of our code sees it is answered in our form too."""
+        if isinstance(resp, Ready):
+            if request.version == HttpVersion11 and request.method != "HEAD" and not self._upgraded:
+                return resp, await self._send(request, resp)
+            resp = resp.response()
         if isinstance(resp, web.HTTPException):
             resp = as_problem(resp)
         resp.headers["Server"] = SERVER
         return await super().finish_response(request, resp, start_time)
+
+    async def _send(self, request: web.BaseRequest, answer: Ready) -> bool:
+        """Send an answer, and return whether nobody is there any more to take it."""
+        if not request.keep_alive:
+            answer.force_close()
+        if self.transport is None or self.transport.is_closing():
+            return True
+        self.transport.write(answer.encode())
+        if self._paused:
+            try:
+                await self._drain_helper()
+            except ConnectionError:
+                return True
+        return False
 
 
 class Connections:

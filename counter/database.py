@@ -136,10 +136,27 @@ async def migrate(url: str, grant_to: str = "") -> list[str]:
         return applied
 
 
+async def revert(connection: Connection) -> None:
+    """Take back all migrations, and with them every table.
+
+    Raises:
+        AggregatesUnavailableError: it cannot be done, and everything stays.
+    """
+    with translated():
+        async with connection.transaction():
+            known = {
+                row["version"] for row in await connection.fetch("select version from schema_migrations")
+            }
+            for file in sorted(_migrations(), key=lambda file: file.name, reverse=True):
+                if _version(file) in known:
+                    text = file.read_text(encoding="utf-8")
+                    await connection.execute(text.partition("-- migrate:down")[2])
+            await connection.execute("drop table schema_migrations")
+
+
 def migration_versions() -> list[str]:
     """Return the versions of the migrations that this program has, in their order."""
-    names = (file.name for file in sql_folder().joinpath("migrations").iterdir())
-    return sorted(name.partition("_")[0] for name in names if name.endswith(".sql"))
+    return sorted(map(_version, _migrations()))
 
 
 @lru_cache
@@ -178,13 +195,17 @@ async def _migrate(connection: Connection) -> list[str]:
     if await connection.fetchval("select to_regclass('schema_migrations') is null"):
         await connection.execute("create table schema_migrations (version text primary key)")
     known = {row["version"] for row in await connection.fetch("select version from schema_migrations")}
-    found = sorted(sql_folder().joinpath("migrations").iterdir(), key=lambda file: file.name)
-    missing = [file for file in found if file.name.endswith(".sql") and _version(file) not in known]
+    found = sorted(_migrations(), key=lambda file: file.name)
+    missing = [file for file in found if _version(file) not in known]
     for file in missing:
         text = file.read_text(encoding="utf-8")
         await connection.execute(text.partition("-- migrate:up")[2].partition("-- migrate:down")[0])
         await connection.execute("insert into schema_migrations (version) values ($1)", _version(file))
     return [file.name for file in missing]
+
+
+def _migrations() -> list[Traversable]:
+    return [file for file in sql_folder().joinpath("migrations").iterdir() if file.name.endswith(".sql")]
 
 
 def _version(file: Traversable) -> str:

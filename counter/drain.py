@@ -1,12 +1,11 @@
 """Draining: a listener that takes no new connection serves those that it has, until they are gone."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple, cast
 
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from counter.connections import Connection, Connections
 
@@ -44,24 +43,26 @@ class Traffic:
         self._under_way = 0
         self._draining = False
 
-    def middleware(self) -> Middleware:
-        """Return what has to stand around all other middlewares."""
+    def around(
+        self, handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+    ) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+        """Return what handles all requests of a listener as `handle` does."""
+        begin, finish = self._connections.begin, self._connections.finish
 
-        @web.middleware
-        async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        async def watched(request: web.BaseRequest) -> web.StreamResponse:
             connection = cast("Connection", request.protocol)
             self._under_way += 1
-            self._connections.begin(connection)
+            begin(connection)
             try:
-                response = await handler(request)
+                response = await handle(request)
             finally:
                 self._under_way -= 1
-                self._connections.finish(connection)
+                finish(connection)
             if self._draining:
                 response.force_close()
             return response
 
-        return middleware
+        return watched
 
     async def drain(self, drain: Drain) -> None:
         """Wait until no connection is left or the time is over, then until no request is under way."""

@@ -96,9 +96,55 @@ class NumbersUnavailableError(CounterError):
 class SiteError(CounterError):
     """The site cannot be added or changed like this."""
 
+    status = 400
+    kind = "invalid-site"
+
+
+class SiteExistsError(SiteError):
+    """Another site has this key."""
+
+    status = 409
+    kind = "site-exists"
+
+
+class ChangedMeanwhileError(CounterError):
+    """Somebody else changed it meanwhile; look at it again."""
+
+    status = 412
+    kind = "changed-meanwhile"
+
+
+class TokenRefusedError(CounterError):
+    """A valid bearer token is needed."""
+
+    status = 401
+    kind = "token-refused"
+
+
+class ScopeError(CounterError):
+    """The token's scope does not reach so far."""
+
+    status = 403
+    kind = "out-of-scope"
+
+
+class TooManyAttemptsError(CounterError):
+    """Too many tokens were refused; try again in a minute."""
+
+    status = 429
+    kind = "too-many-attempts"
+
 
 class ImportFileError(CounterError):
     """The file cannot be imported."""
+
+
+class ExportError(CounterError):
+    """The export cannot be made like this."""
+
+
+class BackupError(CounterError):
+    """The backup cannot be made, or not be restored; the message says why."""
 
 
 class EmbeddedEngineError(CounterError):

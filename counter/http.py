@@ -1,10 +1,11 @@
-"""How every answer is made: errors as problem+json, CORS, and the bodies that are read."""
+"""How every answer is made: errors as problem+json, and CORS."""
 
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
-from types import MappingProxyType
+from itertools import count
 from typing import Final
 
 import msgspec
@@ -12,8 +13,9 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from counter.errors import CounterError, InvalidInputError, TooLargeError
+from counter.errors import CounterError
 from counter.metrics import HttpMetrics
+from counter.ready import EMPTY, Head, Ready
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -28,11 +30,9 @@ SAFE: Final = {
 PREFLIGHT_SECONDS: Final = 86_400
 RETRY_SECONDS: Final = 5
 COMPRESSED_BYTES: Final = 4096
+JSON_TYPE: Final = "application/json; charset=utf-8"
 API_PREFIX: Final = "/v1/"
-BODY_SECONDS: Final = 10.0
-EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 REQUEST_ID: Final = "Counter-Request-Id"
-_BODY_TYPES: Final = frozenset({"text/plain", "application/json", "application/octet-stream"})
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _UNREAD: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
@@ -41,21 +41,26 @@ _UNREAD: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTIT
 log = structlog.get_logger(__name__)
 
 
-def json_response(body: bytes, headers: dict[str, str] | None = None, status: int = 200) -> web.Response:
-    """Answer with JSON that any page may read."""
-    return web.Response(
-        body=body,
-        status=status,
-        content_type="application/json",
-        charset="utf-8",
-        headers=ANY_ORIGIN | SAFE | (headers or {}),
-    )
+@lru_cache(maxsize=64)
+def json_head(status: int, cache_control: str) -> Head:
+    """Return the head of JSON that any page may read."""
+    type_ = {} if status == HTTPStatus.NOT_MODIFIED else {"Content-Type": JSON_TYPE}
+    return Head(status, {**type_, **ANY_ORIGIN, **SAFE, "Cache-Control": cache_control})
 
 
-def cacheable_json(request: web.Request, body: bytes, etag: str, cache_control: str) -> web.Response:
+def json_answer(body: bytes, more: Mapping[str, str] = EMPTY, status: int = 200) -> Ready:
+    """Answer with JSON that any page may read, and nobody may keep."""
+    return Ready(json_head(status, "no-store"), body, more)
+
+
+def cacheable_json(request: web.Request, body: bytes, etag: str, cache_control: str) -> web.StreamResponse:
     """Answer with JSON, or with 304 if the client has these numbers already."""
-    headers = ANY_ORIGIN | {"Cache-Control": cache_control}
-    return cacheable(request, body, etag, "application/json", headers)
+    if len(body) >= COMPRESSED_BYTES:
+        headers = ANY_ORIGIN | {"Cache-Control": cache_control}
+        return cacheable(request, body, etag, "application/json", headers)
+    if _knows(request, etag):
+        return Ready(json_head(HTTPStatus.NOT_MODIFIED, cache_control), more={"ETag": etag})
+    return Ready(json_head(HTTPStatus.OK, cache_control), body, {"ETag": etag})
 
 
 def cacheable(  # noqa: PLR0917 - what a client sees of an answer, in this order
@@ -70,8 +75,7 @@ def cacheable(  # noqa: PLR0917 - what a client sees of an answer, in this order
     sent = SAFE | headers | {"ETag": etag}
     if len(body) >= COMPRESSED_BYTES:
         sent["Vary"] = ", ".join(filter(None, (headers.get("Vary"), "Accept-Encoding")))
-    known = [tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")]
-    if status == HTTPStatus.OK and etag in known:
+    if status == HTTPStatus.OK and _knows(request, etag):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=sent)
     answer = web.Response(body=body, status=status, content_type=content_type, charset="utf-8", headers=sent)
     if len(body) >= COMPRESSED_BYTES:
@@ -79,54 +83,19 @@ def cacheable(  # noqa: PLR0917 - what a client sees of an answer, in this order
     return answer
 
 
-def no_content(status: int = HTTPStatus.NO_CONTENT, headers: dict[str, str] | None = None) -> web.Response:
-    """Answer a beacon that gets no numbers."""
-    return web.Response(status=status, headers=ANY_ORIGIN | NO_STORE | (headers or {}))
+def _knows(request: web.Request, etag: str) -> bool:
+    known = request.headers.get("If-None-Match")
+    return known is not None and etag in (tag.strip() for tag in known.split(","))
 
 
-async def read_body(request: web.Request, limit: int) -> bytes:
-    """Return the body of a beacon.
-
-    Raises:
-        TooLargeError: it has more than `limit` bytes.
-        SlowBodyError: it does not come.
-        InvalidInputError: it is of a type that no beacon has, or compressed.
-    """
-    if request.content_type not in _BODY_TYPES or "Content-Encoding" in request.headers:
-        raise UnsupportedBodyError
-    if (request.content_length or 0) > limit:
-        raise TooLargeError
-    body = request.content.read_nowait(limit + 1)  # it mostly comes with the head
-    if not request.content.at_eof() and len(body) <= limit:
-        body += await _read_on(request, limit + 1 - len(body))
-    if len(body) > limit:
-        raise TooLargeError
-    return body
+_NO_CONTENT: Final = {
+    status: Head(status, ANY_ORIGIN | NO_STORE) for status in (HTTPStatus.NO_CONTENT, HTTPStatus.ACCEPTED)
+}
 
 
-async def _read_on(request: web.Request, most: int) -> bytes:
-    body = b""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while len(body) < most and not request.content.at_eof():
-                body += await request.content.read(most - len(body))
-    except TimeoutError as error:
-        raise SlowBodyError from error
-    return body
-
-
-class SlowBodyError(InvalidInputError):
-    """A beacon is sent at once."""
-
-    status = 408
-    kind = "slow-body"
-
-
-class UnsupportedBodyError(InvalidInputError):
-    """A beacon's body is text/plain or JSON, not compressed."""
-
-    status = 415
-    kind = "unsupported-body"
+def no_content(status: int = HTTPStatus.NO_CONTENT, more: Mapping[str, str] = EMPTY) -> Ready:
+    """Answer a beacon that gets no numbers: 204, or 202."""
+    return Ready(_NO_CONTENT[HTTPStatus(status)], more=more)
 
 
 def preflight(methods: str) -> Handler:
@@ -185,9 +154,13 @@ def strict_transport(seconds: int) -> dict[str, str]:
     return {"Strict-Transport-Security": f"max-age={seconds}"} if seconds else {}
 
 
+_process: Final = secrets.token_hex(4)
+_numbers: Final = count(secrets.randbelow(2**31))
+
+
 def new_request_id() -> str:
     """Return what joins an answer to what the log says of it; what a client sends in its place is ignored."""
-    return secrets.token_hex(8)
+    return f"{_process}{next(_numbers) & 0xFFFFFFFF:08x}"
 
 
 def error_middleware(metrics: HttpMetrics, always: Mapping[str, str] = EMPTY) -> Middleware:
@@ -204,7 +177,8 @@ def error_middleware(metrics: HttpMetrics, always: Mapping[str, str] = EMPTY) ->
         route = resource.canonical if resource else "none"
         began_at = _now()
         request_id = new_request_id()
-        response = await _answer(request, handler, request_id)
+        answer = await answer_errors(request, handler, request_id, route)
+        response = answer.response() if isinstance(answer, Ready) else answer
         response.headers[REQUEST_ID] = request_id
         response.headers.update(always)
         metrics.request_seconds.labels(route, str(response.status)).observe(_now() - began_at)
@@ -213,7 +187,17 @@ def error_middleware(metrics: HttpMetrics, always: Mapping[str, str] = EMPTY) ->
     return middleware
 
 
-async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
+async def answer_errors(
+    request: web.Request, handler: Handler, request_id: str, route: str
+) -> web.StreamResponse:
+    """Let a handler answer, or answer its error: without a word of it, unless it is the client's own.
+
+    Args:
+        request: to be answered.
+        handler: of its route.
+        request_id: joins the answer to the log.
+        route: the template of the address, for the log.
+    """
     try:
         return await handler(request)
     except CounterError as error:
@@ -228,7 +212,6 @@ async def _answer(request: web.Request, handler: Handler, request_id: str) -> we
     except (ConnectionError, web.RequestPayloadError):
         return problem(HTTPStatus.BAD_REQUEST, "incomplete-request", "the request broke off")
     except Exception:
-        route = str(request.match_info.route.resource)
         log.exception("request broke", request_id=request_id, path_template=route)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "something is wrong here, not with you")
 

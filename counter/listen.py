@@ -13,6 +13,7 @@ from yarl import URL
 from counter.connections import MOST, Connection, Connections, allow_files
 from counter.drain import AT_ONCE, Drain, Traffic
 from counter.errors import ConfigError
+from counter.express import Express
 from counter.metrics import ConnectionMetrics
 
 BACKLOG: Final = 2048
@@ -37,6 +38,7 @@ async def listening(
     drain: Drain = AT_ONCE,
     connections: int = MOST,
     metrics: ConnectionMetrics | None = None,
+    express: Express | None = None,
 ) -> AsyncGenerator[str]:
     """Serve an application while the block runs, and yield its URL.
 
@@ -51,26 +53,34 @@ async def listening(
         drain: how the open connections are treated.
         connections: that may be open at a time.
         metrics: count what becomes of them.
+        express: handles what it knows before the application is asked.
 
     Raises:
         ConfigError: the address cannot be bound.
     """
     guests = Connections(allow_files(connections), metrics)
     traffic = Traffic(guests)
-    app.middlewares.insert(0, traffic.middleware())
     runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
+    _handle_with(runner, traffic, express)
     try:
         async with guests.swept():
             servers = await _open(_protocols(runner, guests), host, port, sockets)
             try:
-                yield _url(servers[0].sockets[0])
+                yield url_of(servers[0].sockets[0])
             finally:
                 for server in servers:
                     server.close()
                 await traffic.drain(drain)
     finally:
         await runner.cleanup()
+
+
+def _handle_with(runner: web.AppRunner, traffic: Traffic, express: Express | None) -> None:
+    server = runner.server
+    assert server is not None  # noqa: S101 - the runner is set up
+    handle = express.before(server.request_handler) if express else server.request_handler
+    server.request_handler = traffic.around(handle)
 
 
 def _protocols(runner: web.AppRunner, guests: Connections) -> Callable[[], Connection]:
@@ -103,7 +113,32 @@ async def _open(
         raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
 
 
-def _url(listener: socket.socket) -> str:
+async def bound(host: str, port: int) -> tuple[socket.socket, ...]:
+    """Return sockets that listen on every address of a host, for processes that are to share them.
+
+    Args:
+        host: the address to bind.
+        port: the port to bind; 0 takes a free one.
+
+    Raises:
+        ConfigError: the address cannot be bound.
+    """
+    found: list[socket.socket] = []
+    try:
+        addresses = await asyncio.get_running_loop().getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, address in dict.fromkeys((family, address) for family, _, _, _, address in addresses):
+            found.append(socket.create_server(address[:2], family=family, backlog=BACKLOG))
+    except OSError as error:
+        for each in found:
+            each.close()
+        raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+    return tuple(found)
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return the URL of who listens on a socket."""
     if listener.family == socket.AF_UNIX:
         return f"http://unix:{listener.getsockname()}:"
     host, port = listener.getsockname()[:2]

@@ -5,9 +5,27 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from counter.surroundings import PostgresMetrics, RedisMetrics, SeriesMetrics, SilenceMetrics
+
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _BATCH_HITS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 _ROLLUP_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Labelled(dict[str, Counter]):
+    """The series of a counter by their only label; looking one up costs no lock.
+
+    Args:
+        counter: has one label.
+    """
+
+    def __init__(self, counter: Counter) -> None:
+        super().__init__()
+        self._counter = counter
+
+    def __missing__(self, value: str) -> Counter:
+        series = self[value] = self._counter.labels(value)
+        return series
 
 
 class RecorderMetrics:
@@ -68,6 +86,12 @@ class RollupMetrics:
             "counter_rollup_seconds", "Time of one rollup.", buckets=_ROLLUP_SECONDS, registry=registry
         )
         self.rows = Counter("counter_rollup_rows", "Rows written to Postgres.", ["table"], registry=registry)
+        self.removed = Counter(
+            "counter_rollup_removed_rows",
+            "Rows that are kept no longer, and rows whose hours are not, by table.",
+            ["table"],
+            registry=registry,
+        )
         self.failures = Counter("counter_rollup_failures", "Rollups that did not finish.", registry=registry)
         self.last_success = Gauge(
             "counter_rollup_last_success_timestamp_seconds",
@@ -137,6 +161,17 @@ class HttpMetrics:
         )
 
 
+class WorkerMetrics:
+    """What the parent of several workers knows of them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.alive = Gauge("counter_workers_alive", "Workers that serve.", registry=registry)
+        self.wanted = Gauge("counter_workers_wanted", "Workers that there are to be.", registry=registry)
+        self.restarts = Counter(
+            "counter_worker_restarts", "Workers that ended and were replaced.", registry=registry
+        )
+
+
 class ConnectionMetrics:
     """The connections of the public listener."""
 
@@ -150,6 +185,32 @@ class ConnectionMetrics:
         )
 
 
+class AdminMetrics:
+    """The administration over HTTP."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.refused = Counter(
+            "counter_admin_refused",
+            "Requests to the administration that were refused, by what was wrong with their token.",
+            ["reason"],
+            registry=registry,
+        )
+
+
+def _begin_at_zero(metrics: "Metrics") -> None:
+    """Show what has not happened yet as 0: a series that is born with its first error shows no increase."""
+    for counter, values in (
+        (metrics.recorder.redis_errors, ("record", "online", "info")),
+        (metrics.rollup.postgres_errors, ("rollup",)),
+        (metrics.spool.dropped, ("damaged", "torn", "unreadable", "refused", "unknown_site")),
+        (metrics.rollup.rows, ("aggregates", "page_aggregates")),
+        (metrics.http.snapshots, ("memory", "redis", "stale", "none")),
+        (metrics.connections.ended, ("full", "no_request", "idle")),
+    ):
+        for value in values:
+            counter.labels(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Metrics:
     """All metrics of one process."""
@@ -161,6 +222,11 @@ class Metrics:
     salts: SaltMetrics = field(init=False)
     http: HttpMetrics = field(init=False)
     connections: ConnectionMetrics = field(init=False)
+    admin: AdminMetrics = field(init=False)
+    redis: RedisMetrics = field(init=False)
+    postgres: PostgresMetrics = field(init=False)
+    series: SeriesMetrics = field(init=False)
+    silence: SilenceMetrics = field(init=False)
 
     def __post_init__(self) -> None:
         redis_errors = Counter(
@@ -172,3 +238,9 @@ class Metrics:
         object.__setattr__(self, "salts", SaltMetrics(self.registry))
         object.__setattr__(self, "http", HttpMetrics(self.registry, redis_errors))
         object.__setattr__(self, "connections", ConnectionMetrics(self.registry))
+        object.__setattr__(self, "admin", AdminMetrics(self.registry))
+        object.__setattr__(self, "redis", RedisMetrics(self.registry))
+        object.__setattr__(self, "postgres", PostgresMetrics(self.registry))
+        object.__setattr__(self, "series", SeriesMetrics(self.registry))
+        object.__setattr__(self, "silence", SilenceMetrics(self.registry))
+        _begin_at_zero(self)

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -26,11 +27,13 @@ class Supervisor:
         public: listening sockets for the visitors, TCP or Unix; others hold them too, so none is shut down.
         admin: the same for the administrator.
         address: of the datagram socket that takes news, or empty.
+        parent: the channel that takes news instead, of a worker among several.
     """
 
     public: tuple[socket.socket, ...] = ()
     admin: tuple[socket.socket, ...] = ()
     address: str = ""
+    parent: socket.socket | None = None
 
     @classmethod
     def of(cls, variables: Mapping[str, str]) -> Self:
@@ -51,6 +54,9 @@ class Supervisor:
 
     def tell(self, state: str) -> None:
         """Send news such as `READY=1`, if somebody wants to know."""
+        if self.parent is not None:
+            with suppress(OSError):  # it is gone, which ends us
+                self.parent.send(state.encode() + b"\n")
         if not self.address:
             return
         address = "\0" + self.address[1:] if self.address.startswith("@") else self.address

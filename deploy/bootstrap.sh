@@ -3,7 +3,7 @@
 #
 #   sh deploy/bootstrap.sh run      what the service needs              (requirements.lock)
 #   sh deploy/bootstrap.sh check    that, the tools, and this project   (requirements-dev.lock)
-#   sh deploy/bootstrap.sh test     that, and a browser
+#   sh deploy/bootstrap.sh test     that, a browser, and Prometheus
 #
 # PYTHON=/path/to/python chooses another interpreter. A second run finds its stamp and installs nothing.
 set -eu
@@ -131,10 +131,25 @@ install_web_servers() {
     have openssl || fail "the tests need openssl; install your system's package of that name"
 }
 
+# Debian's package is only unpacked: nothing is started, and no service is left on this machine.
+install_prometheus() {
+    if have prometheus && have promtool || [ -x "$venv/prometheus/usr/bin/promtool" ]; then return; fi
+    if have apt-get && have dpkg-deb; then
+        say "Unpacking Debian's Prometheus into $venv/prometheus"
+        mkdir -p "$venv/prometheus"
+        {
+            if is_root_with_apt; then apt-get update; fi
+            (cd "$venv/prometheus" && apt-get download prometheus && dpkg-deb --extract prometheus_*.deb . && rm -f prometheus_*.deb)
+        } >>"$log" 2>&1 || :
+    fi
+    [ -x "$venv/prometheus/usr/bin/promtool" ] ||
+        fail "the tests need Prometheus and promtool; install your system's package \`prometheus\` (see $log)"
+}
+
 case $goal in
 # The developers' lock holds all of the other, in the same versions.
 run) is_installed requirements-dev.lock || install requirements.lock ;;
 check) install requirements-dev.lock ;;
-test) install requirements-dev.lock && install_browser && install_web_servers ;;
+test) install requirements-dev.lock && install_browser && install_web_servers && install_prometheus ;;
 *) fail "usage: sh deploy/bootstrap.sh run|check|test" ;;
 esac

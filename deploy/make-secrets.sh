@@ -15,10 +15,13 @@ umask 022
 mkdir -m 700 secrets
 owner=$(random)
 service=$(random)
+reader=$(random)
 valkey=$(random)
 printf '%s' "$(random)" >secrets/postgres_password
 printf '%s' "$owner" >secrets/owner_password
 printf '%s' "$service" >secrets/service_password
+printf '%s' "$reader" >secrets/reader_password
+printf '%s' "$(random)" >secrets/grafana_password
 printf 'postgresql://counter_owner:%s@postgres:5432/counter' "$owner" >secrets/owner_url
 printf 'postgresql://counter_service:%s@postgres:5432/counter' "$service" >secrets/database_url
 sed "s/PASSWORD/$valkey/" valkey.acl >secrets/valkey.acl

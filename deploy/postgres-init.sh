@@ -9,4 +9,5 @@ set password_encryption = 'scram-sha-256';
 set log_statement = 'none';
 alter role counter_owner password '$(cat /run/secrets/owner_password)';
 alter role counter_service password '$(cat /run/secrets/service_password)';
+alter role counter_reader password '$(cat /run/secrets/reader_password)';
 SQL

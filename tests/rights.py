@@ -9,6 +9,7 @@ from counter.config import Settings
 PASSWORD: Final = "hunter2-of-redis"
 OWNER: Final = "counter_owner"
 SERVICE: Final = "counter_service"
+READER: Final = "counter_reader"
 
 
 def with_least_rights(settings: Settings) -> Settings:

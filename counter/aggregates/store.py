@@ -165,6 +165,24 @@ class AggregateStore:
             )
         return {(row[0], row[1]): Sums(*row[2:]) for row in map(tuple, rows)}
 
+    async def adjusted_days(self, sites: Sequence[int], first_day: date) -> dict[tuple[int, date], Sums]:
+        """Return the sums of each site's adjustments of each day since `first_day` that has any."""
+        with translated():
+            rows = await self._connection.fetch(read_query("aggregates.adjusted_days"), sites, first_day)
+        return {(row[0], row[1]): Sums(row[2], row[3], row[4], 0) for row in map(tuple, rows)}
+
+    async def removed_sites(self) -> list[str]:
+        """Return the sites that are registered no longer, and of which Redis may still have something."""
+        with translated():
+            return [
+                row["key"] for row in await self._connection.fetch(read_query("aggregates.removed_sites"))
+            ]
+
+    async def forget_removed(self, keys: Sequence[str]) -> None:
+        """Note that Redis has nothing of some removed sites any more."""
+        with translated():
+            await self._connection.execute(read_query("aggregates.forget_removed"), keys)
+
     async def page_views(self, site: int, paths: Sequence[str], without: Sequence[RowKey]) -> dict[str, int]:
         """Return the views of those pages of a site that are known here, but for some rows."""
         with translated():

@@ -34,10 +34,12 @@ class Base(msgspec.Struct, frozen=True):
     Attributes:
         total: adjustments and all closed buckets of all days.
         days: the closed buckets of each of the last `BASE_DAYS` days that has any.
+        adjusted: the adjustments of each of these days that has any; `total` has them too.
     """
 
     total: Counts = Counts()
     days: dict[date, Counts] = msgspec.field(default_factory=dict)
+    adjusted: dict[date, Counts] = msgspec.field(default_factory=dict)
 
 
 class OpenBucket(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from counter.buckets.keys import BucketName, LaneKeys
+from counter.buckets.keys import BucketName
 from counter.sites.calendar import Span
 from counter.sites.model import Site
 
@@ -70,6 +70,7 @@ class _Group:
     def pack(self, name: str, *, expires: bool) -> tuple[object, ...]:
         settings = self.site.settings
         return (
+            self.site.key,
             name,
             f"{self.span.hour:02d}",
             self.span.carries,
@@ -107,27 +108,22 @@ class Batch:
         rest.hits = [hit for hit in self.hits if (hit.site.id, hit.site.span_of(hit.at_ms).day) not in days]
         return rest
 
-    def pack(self, keys: LaneKeys, generation: str, *, expires: bool) -> tuple[list[str], bytes, bytes]:
-        """Return what `record.lua` takes: the groups' keys, the groups, and their visitor ids.
+    def pack(self, generation: str, *, expires: bool) -> tuple[bytes, bytes]:
+        """Return what `record.lua` takes: the groups, and their visitor ids.
 
         Args:
-            keys: of the lane that this batch goes to.
             generation: the lane's current one; the names of the buckets carry it.
             expires: whether the visitors seen are forgotten when they are too old by the server's clock
                 (an import, whose hits are old, ends itself and forgets them then).
         """
-        names: list[str] = []
         groups: list[object] = []
         ids: list[bytes] = []
         for group in _grouped(self.hits):
-            site = group.site.key
-            name = str(BucketName(site, group.span.day, generation))
-            names += (keys.site(site, kind) for kind in ("seen", "present", "index"))
-            names += (keys.bucket(name, kind) for kind in ("day", "visitors", "pages", "changed"))
+            name = str(BucketName(group.site.key, group.span.day, generation))
             groups.append(group.pack(name, expires=expires))
             ids += group.view_ids
             ids += group.heartbeat_ids
-        return names, msgspec.msgpack.encode(groups), b"".join(ids)
+        return msgspec.msgpack.encode(groups), b"".join(ids)
 
 
 def _grouped(hits: Iterable[Hit]) -> Iterable[_Group]:

@@ -11,7 +11,7 @@
 | `counter:{LANE}:site:SITE:present` | sorted set | visitor → last sign, ms; trimmed to the online window |
 | `counter:{LANE}:site:SITE:index` | set | names of the site's open buckets |
 | `counter:{LANE}:site:SITE:base` | hash | `revision`, `generation`, `body`: the sums of all that is closed |
-| `counter:{LANE}:bucket:NAME:day` | hash | `version`, `part`, `views`, `views:HH`, …, `token:WORKER` |
+| `counter:{LANE}:bucket:NAME:day` | hash | `version`, `part`, `views`, `views:HH`, `forgot`, `token:W`, … |
 | `counter:{LANE}:bucket:NAME:visitors` | string | HyperLogLog of the day's visitors |
 | `counter:{LANE}:bucket:NAME:pages` | hash | page → views |
 | `counter:{LANE}:bucket:NAME:changed` | set | pages whose views changed since their last rollup |
@@ -58,6 +58,7 @@ class LaneKeys:
         self.parts = f"{self.prefix}parts"
         self.open = f"{self.prefix}open"
         self.dirty = f"{self.prefix}dirty"
+        self.site_prefix = f"{self.prefix}site:"
         self.bucket_prefix = f"{self.prefix}bucket:"
 
     def token(self, worker: str) -> str:
@@ -66,7 +67,7 @@ class LaneKeys:
 
     def site(self, site: str, kind: str) -> str:
         """Return the key of a site's `seen`, `present`, `index` or `base`."""
-        return f"{self.prefix}site:{site}:{kind}"
+        return f"{self.site_prefix}{site}:{kind}"
 
     def earlier(self, site: str, day: date) -> str:
         """Return the key of the visitors in the closed buckets of a day that goes on."""

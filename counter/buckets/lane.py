@@ -52,10 +52,26 @@ class Outcome(StrEnum):
 
 @dataclass(slots=True)
 class _Waiting:
-    """A batch that is filled while another one is in flight; its handlers wait for one future."""
+    """A batch that is filled while another one is in flight, and who waits for it.
 
-    outcome: asyncio.Future[Outcome]
+    Each handler has a future of its own: one client that goes away must not cancel the batch of all.
+    """
+
+    outcomes: list[asyncio.Future[Outcome]] = field(default_factory=list)
     batch: Batch = field(default_factory=Batch)
+
+    def tell(self, outcome: Outcome) -> None:
+        """Wake all handlers."""
+        for waiter in self.outcomes:
+            if not waiter.done():
+                waiter.set_result(outcome)
+
+    def refuse(self, refusal: BusyError) -> None:
+        """Wake all handlers with an error."""
+        for waiter in self.outcomes:
+            if not waiter.done():
+                waiter.set_exception(refusal)
+                waiter.exception()  # whoever waited may be gone, and then nobody else looks
 
 
 class Lane:
@@ -105,13 +121,15 @@ class Lane:
     def take(self, hit: Hit) -> asyncio.Future[Outcome]:
         """Put a hit into the batch that is being filled; the future tells what became of it."""
         if not self._queue or len(self._queue[-1].batch) >= self._batch_hits:
-            self._queue.append(_Waiting(asyncio.get_running_loop().create_future()))
+            self._queue.append(_Waiting())
         waiting = self._queue[-1]
         waiting.batch.add(hit)
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        waiting.outcomes.append(outcome)
         self.waiting_hits += 1
         if self._sending is None:
             self._sending = asyncio.create_task(self._send_all(), name=f"lane {self._keys.lane}")
-        return waiting.outcome
+        return outcome
 
     async def take_over(self) -> None:
         """Replay what processes that are gone have left on this host."""
@@ -137,13 +155,13 @@ class Lane:
         self._sequence += 1
         self._metrics.batch_hits.observe(len(waiting.batch))
         try:
-            waiting.outcome.set_result(await self._deliver(waiting.batch))
+            waiting.tell(await self._deliver(waiting.batch))
         except BusyError as error:
             log.warning("batch not acknowledged", hits=len(waiting.batch), reason=str(error))
-            _refuse(waiting, error)
+            waiting.refuse(error)
         except Exception as error:
             # Whatever it was, nobody may wait for ever.
-            _refuse(waiting, BusyError(str(error)))
+            waiting.refuse(BusyError(str(error)))
             log.exception("batch broke", hits=len(waiting.batch))
         finally:
             self.waiting_hits -= len(waiting.batch)
@@ -236,11 +254,6 @@ class Lane:
             return
         self._spool_metrics.replayed.inc(known)
         self._spool_metrics.dropped.labels("unknown_site").inc(len(spooled.hits) - known)
-
-
-def _refuse(waiting: _Waiting, refusal: BusyError) -> None:
-    waiting.outcome.set_exception(refusal)
-    waiting.outcome.exception()  # whoever waited may be gone, and then nobody else looks
 
 
 def new_worker() -> str:

@@ -38,8 +38,7 @@ class Recorder:
         lane = self._lanes[self._store.lane_of(hit.site.key).lane]
         if lane.waiting_hits >= self._waiting_hits:
             raise BusyError("too many hits wait for Redis")
-        # One client that goes away must not cancel the batch of all.
-        return await asyncio.shield(lane.take(hit))
+        return await lane.take(hit)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:

@@ -41,6 +41,10 @@ class Salts:
         """
         return self._known.get(day) or await self._agree(day)
 
+    def known(self, day: date) -> bytes | None:
+        """Return the salt of a local date if this worker knows it."""
+        return self._known.get(day)
+
     def has_today(self) -> bool:
         """Tell whether a visitor who comes now can be named without asking Redis."""
         return self._now().date() in self._known

@@ -38,7 +38,7 @@ class SegmentFile:
     def create(cls, folder: Path, name: str, passing: Passing) -> Self:
         """Make a new segment; it gets its name once it is locked, so that nobody takes it for a leftover."""
         unnamed = folder / f"{name}{UNNAMED}"
-        with _locked(folder, LOCK_SH):
+        with locked(folder, LOCK_SH):
             descriptor = os.open(unnamed, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
             flock(descriptor, LOCK_EX | LOCK_NB)
         try:
@@ -145,7 +145,7 @@ class SegmentFile:
 
 def remove_unfinished(folder: Path) -> None:
     """Remove the files of processes that ended before their segment had a name: nobody was told of it."""
-    with suppress(BlockingIOError), _locked(folder, LOCK_EX | LOCK_NB):
+    with suppress(BlockingIOError), locked(folder, LOCK_EX | LOCK_NB):
         for path in folder.glob(f"*{UNNAMED}"):
             with suppress(BlockingIOError, FileNotFoundError), path.open("rb") as file:
                 flock(file, LOCK_EX | LOCK_NB)
@@ -153,7 +153,7 @@ def remove_unfinished(folder: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path, how: int) -> Generator[None]:
+def locked(folder: Path, how: int) -> Generator[None]:
     """Hold a lock of a folder: whoever makes a file there shares it until the file is locked."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -4,6 +4,8 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Sequence
+from fcntl import LOCK_EX
+from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -11,7 +13,7 @@ import structlog
 
 from counter.buckets.batch import Hit
 from counter.buckets.segment import Record, SpooledBatch, encode_record
-from counter.buckets.segment_file import SUFFIX, SegmentFile, remove_unfinished
+from counter.buckets.segment_file import SUFFIX, SegmentFile, locked, remove_unfinished
 from counter.errors import ConfigError, SpoolDamagedError, SpoolFullError
 from counter.metrics import SpoolMetrics
 from counter.steps import Passing, Step, go_on
@@ -169,15 +171,33 @@ class Spool:
     def _take_over(self, folder: Path) -> list[SegmentFile]:
         remove_unfinished(folder)
         found = []
-        for path in sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime_ns):
+        with locked(folder, LOCK_EX):
+            each = groupby(sorted(folder.glob(f"*{SUFFIX}")), lambda path: path.stem.rpartition("-")[0])
+            for paths in sorted((list(paths) for _owner, paths in each), key=_made_ns):
+                found += self._take_all(paths)
+        return found
+
+    def _take_all(self, paths: list[Path]) -> list[SegmentFile]:
+        """Take what one process has left, in the order of its making, all of it or nothing.
+
+        Its tokens must reach Redis in order, so it needs one heir. While some of it is still locked, whoever
+        had it is on the way out.
+        """
+        found: list[SegmentFile] = []
+        for path in paths:
             try:
                 segment = SegmentFile.take_over(path, self._passing)
             except SpoolDamagedError as error:
                 self._set_aside(path, error)
                 continue
             if segment is not None:
-                self._passing(Step.SEGMENT_TAKEN_OVER)
                 found.append(segment)
+            elif path.exists():
+                for each in found:
+                    each.close()
+                return []
+        for _segment in found:
+            self._passing(Step.SEGMENT_TAKEN_OVER)
         return found
 
     def _load(self, segment: SegmentFile) -> None:
@@ -206,3 +226,11 @@ class Spool:
         log.error("spool segment set aside", segment=path.name, reason=str(error))
         self._metrics.dropped.labels("unreadable").inc()
         path.rename(path.with_suffix(".unreadable"))
+
+
+def _made_ns(paths: list[Path]) -> int:
+    """Return when the first of some files was changed last, 0 if its owner has removed it meanwhile."""
+    try:
+        return paths[0].stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0

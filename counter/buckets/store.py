@@ -93,10 +93,11 @@ class BucketStore:
             BucketsUnavailableError: the outcome is unknown; call again.
             BucketsCorruptError: Redis holds what this program did not write.
         """
-        keys, groups, ids = batch.pack(lane, generation, expires=expires)
-        fixed: list[str] = [lane.generation, lane.token(worker), lane.parts, lane.open, lane.dirty]
+        groups, ids = batch.pack(generation, expires=expires)
+        keys = [lane.generation, lane.token(worker), lane.parts, lane.open, lane.dirty]
         args: list[str | bytes | int] = [generation, sequence, TOKEN_SECONDS, groups, ids, worker]
-        status, detail = await self._operations.run(lane, Call("record", fixed + keys, args), durable=True)
+        args += (lane.site_prefix, lane.bucket_prefix)
+        status, detail = await self._operations.run(lane, Call("record", keys, args), durable=True)
         if status == b"generation":
             self._generations.pop(lane.lane, None)
             raise GenerationEndedError
@@ -153,6 +154,18 @@ class BucketStore:
             pipe.smembers(lane.dirty)
             opened, dirty = await pipe.execute()
         return bucket_names(opened), bucket_names(dirty)
+
+    async def count_dirty(self) -> int:
+        """Return how many buckets changed since their rollup, over all lanes.
+
+        Raises:
+            BucketsUnavailableError: Redis does not answer.
+        """
+        count = 0
+        for lane in self.lanes:
+            async with self._servers.asking(lane) as redis:
+                count += await redis.scard(lane.dirty)
+        return count
 
     async def read_buckets(
         self, lane: LaneKeys, generation: str, names: Iterable[BucketName]

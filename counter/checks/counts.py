@@ -7,7 +7,7 @@ before and after these were read.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -75,6 +75,7 @@ class Reading:
         ledger: sums of the adjustments.
         rows: sums of all rows.
         days: sums of all rows of each day that the base has, or must have.
+        adjusted: sums of the adjustments of each of these days.
     """
 
     site: Site
@@ -86,6 +87,7 @@ class Reading:
     ledger: Counts
     rows: Counts
     days: Mapping[date, Counts]
+    adjusted: Mapping[date, Counts] = field(default_factory=dict)
 
 
 def total_shown(reading: Reading) -> dict[Metric, int]:
@@ -129,7 +131,23 @@ def judge_days(reading: Reading) -> list[Problem]:
             for name in (*METRICS, "bots")
             if _of(kept, name) != _of(closed, name)
         ]
-    return problems
+    return problems + _adjusted_days(reading)
+
+
+def _adjusted_days(reading: Reading) -> list[Problem]:
+    kept, ledger = reading.base.adjusted, reading.adjusted
+    return [
+        Problem(
+            reading.site.key,
+            day.isoformat(),
+            f"{day}: {name} {_of(kept.get(day, Counts()), name):+,} adjusted in Redis, "
+            f"{_of(ledger.get(day, Counts()), name):+,} in the ledger",
+            {"redis": _of(kept.get(day, Counts()), name), "ledger": _of(ledger.get(day, Counts()), name)},
+        )
+        for day in sorted(kept.keys() | ledger.keys())
+        for name in METRICS
+        if _of(kept.get(day, Counts()), name) != _of(ledger.get(day, Counts()), name)
+    ]
 
 
 def judge_buckets(reading: Reading) -> list[Problem]:
@@ -151,7 +169,7 @@ def figure_faults(figures: Figures) -> Iterator[tuple[str, dict[str, int]]]:
         )
     for name, values in zip(("views", "visits"), hours, strict=True):
         day = _of(counts, name)
-        if sum(values) != day:
+        if values and sum(values) != day:
             yield (
                 f"the {name} of the hours sum up to {sum(values):,}, those of the day are {day:,}",
                 {"hours": sum(values), "day": day},

@@ -80,6 +80,16 @@ class DurableAudit:
             found[row["site_id"]][row["day"]] = _counts(row)
         return found
 
+    async def adjusted_days(self, first_days: Mapping[int, date]) -> dict[int, dict[date, Counts]]:
+        """Return, by site, the sums of the ledger of each day since a first one that has any."""
+        rows = await self._fetch(
+            read_query("checks.adjusted_days"), list(first_days), list(first_days.values())
+        )
+        found: dict[int, dict[date, Counts]] = {site: {} for site in first_days}
+        for row in rows:
+            found[row["site_id"]][row["day"]] = Counts(row["views"], row["visits"], row["visitors"])
+        return found
+
     async def rows(self, keys: Sequence[RowKey]) -> dict[RowKey, DurableRow]:
         """Return those of some rows that there are."""
         rows = await self._fetch(read_query("checks.rows"), *_columns(keys))
@@ -147,8 +157,10 @@ def _figures(row: asyncpg.Record, version: int) -> Figures:
     return Figures(version, _counts(row), _hours(row["hour_views"]), _hours(row["hour_visits"]))
 
 
-def _hours(values: Sequence[int | None]) -> list[int]:
-    """Return a figure for each hour, also where a damaged row has none."""
+def _hours(values: Sequence[int | None] | None) -> list[int]:
+    """Return a figure for each hour, also where a damaged row has none; nothing if they are not kept."""
+    if values is None:
+        return []
     return [value or 0 for value in [*values, *[0] * HOURS_OF_DAY][:HOURS_OF_DAY]]
 
 

@@ -65,6 +65,7 @@ class _Durable:
     sums: dict[int, DurableSums]
     rows: dict[RowKey, DurableRow]
     days: dict[int, dict[date, Counts]]
+    adjusted: dict[int, dict[date, Counts]]
     made: dict[int, Base]
 
 
@@ -159,6 +160,7 @@ class SiteReader:
                 sums=await self._durable.sums([site.id for site in sites]),
                 rows=await self._durable.rows(open_keys),
                 days=await self._durable.days(first_days),
+                adjusted=await self._durable.adjusted_days(first_days),
                 made=await make_bases(without, open_keys, aggregates, now_ms) if without else {},
             )
 
@@ -184,6 +186,7 @@ def _reading(  # noqa: PLR0917 - what was read, in its order
         ledger=durable.sums[site.id].ledger,
         rows=durable.sums[site.id].rows,
         days=durable.days[site.id],
+        adjusted=durable.adjusted[site.id],
     )
 
 
@@ -208,7 +211,7 @@ def _figures(bucket: StoredBucket) -> Figures:
 
 
 def _days(live: LiveSite) -> list[date]:
-    return list(live.base.days) if live.base else []
+    return [*live.base.days, *live.base.adjusted] if live.base else []
 
 
 def _reason(error: Exception) -> str:

@@ -1,7 +1,10 @@
 """`counter import …`."""
 
 import os
+from collections.abc import Iterable
+from datetime import datetime
 from functools import partial
+from glob import glob
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -11,16 +14,39 @@ from rich.progress import Progress
 from rich.table import Table
 
 from counter.clock import system_clock
+from counter.commands.histories import add_histories, show_change
 from counter.commands.running import counts, runs, say
 from counter.config import Settings
-from counter.imports.file import LogFile
+from counter.imports.file import LogFile, in_time_order
 from counter.imports.importer import Importer
 from counter.imports.lane import open_lane
+from counter.imports.parsing import AUTO
 from counter.imports.plan import BOTS, REQUESTS, Bots, Options, Requests
 from counter.imports.tally import Tally
 from counter.sites.store import SiteStore
 
 MOST_DAYS: Final = 14
+LARGE_BYTES: Final = 16 * 1024 * 1024
+
+
+def expand(_context: click.Context, _parameter: click.Parameter, names: tuple[str, ...]) -> list[Path]:
+    """Return the files that are meant: each once, patterns filled in."""
+    found: dict[Path, None] = {}
+    for name in names:
+        paths = [Path(name)] if Path(name).exists() else sorted(map(Path, glob(name)))  # noqa: PTH207 - it may be absolute
+        if not paths:
+            raise click.BadParameter(f"{name!r} does not exist.")
+        found |= dict.fromkeys(path.resolve() for path in paths)
+    return list(found)
+
+
+def jobs_for(files: Iterable[Path], jobs: int | None) -> int:
+    """Return how many processes are worth their start."""
+    if jobs is not None:
+        return jobs
+    size = sum(path.stat().st_size for path in files)
+    spare = len(os.sched_getaffinity(0)) - 2  # one makes the batches, Redis counts them
+    return max(0, spare) if size >= LARGE_BYTES else 0
 
 
 @click.group("import")
@@ -28,8 +54,11 @@ def import_group() -> None:
     """Bring in numbers from before the counter."""
 
 
+add_histories(import_group)
+
+
 @import_group.command("log")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("files", nargs=-1, required=True, callback=expand)
 @click.option("--site", "key", required=True, help="Key of the site.")
 @click.option(
     "--requests",
@@ -45,29 +74,63 @@ def import_group() -> None:
     show_default=True,
     help="Count bots apart from people, among people, or not at all.",
 )
+@click.option(
+    "--format",
+    "format_",
+    default=AUTO,
+    show_default=True,
+    help="Of the lines: auto (common, combined, or W3C as IIS has it), combined, w3c, or a template such as "
+    """'$remote_addr [$time_iso8601] "$request" $status "$http_user_agent"'.""",
+)
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Last day that is imported.")
+@click.option("--dry-run", is_flag=True, help="Show before and after, and change nothing.")
+@click.option("--add", "adds", is_flag=True, help="Add to days that were counted live.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(0, 64),
+    help="How many processes read the lines; 0 for none besides.  [default: two fewer than "
+    "processors; none for small files]",
+)
 @runs
-async def log_command(settings: Settings, file: Path, key: str, *, requests: Requests, bots: Bots) -> None:
-    """Import an access log of Apache or nginx (common or combined format, plain or gzip).
+async def log_command(
+    settings: Settings,
+    files: list[Path],
+    key: str,
+    *,
+    requests: Requests,
+    bots: Bots,
+    format_: str,
+    until: datetime | None,
+    jobs: int | None,
+    adds: bool,
+    dry_run: bool,
+) -> None:
+    """Import access logs of Apache, nginx or IIS, plain or gzip.
 
-    The same file again changes nothing; an import that was cut short goes on. Put rotated logs together
-    first (cat works for gzip, too), oldest first, so that visits over a rotation stay whole, and leave out
-    what was counted live, as both add up.
+    FILES may be many, and patterns such as 'access.log*'; they are read in the order of their first requests,
+    as one log, so visits over a rotation stay whole. The same files again change nothing; an import that was
+    cut short goes on. Days that were counted live are refused; leave them out with --until.
     """
     console = Console(stderr=True)
     async with counts(settings) as both:
         site = await SiteStore(both.connection).find(key)
         lane = partial(open_lane, settings.redis_url.get_secret_value(), settings.redis_timeout_seconds)
-        importer = Importer(both.connection, both.rollup, lane, system_clock)
+        importer = Importer(
+            both.connection, both.rollup, lane, system_clock, jobs_for(files, jobs), adds=adds
+        )
         with Progress(console=console, disable=not console.is_terminal) as progress:
 
             def watch(raw: BinaryIO, doing: str) -> BinaryIO:
                 return progress.wrap_file(raw, os.fstat(raw.fileno()).st_size, description=doing)
 
-            tally = await importer.run(LogFile(file, watch), site, Options(requests, bots))
+            options = Options(requests, bots, format_, until.date() if until else None)
+            log = LogFile(*in_time_order(files, format_), watch=watch)
+            tally = await importer.run(log, site, options, dry_run=dry_run)
     if tally is None:
-        say(f"{file.name} is already imported, nothing changes")
+        say(f"{log.name} is already imported, nothing changes")
     else:
         _report(tally)
+        show_change(tally.shown[0], tally.shown[1], dry_run=dry_run)
 
 
 def _report(tally: Tally) -> None:

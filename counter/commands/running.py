@@ -1,14 +1,17 @@
 """What commands share: they are coroutines, they stop on a signal, they open what they need."""
 
 import asyncio
+import os
 import resource
 import signal
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial, wraps
+from getpass import getuser
 from typing import Any, Final, NamedTuple
 
 import click
+import msgspec
 import uvloop
 
 from counter.app import open_buckets
@@ -22,6 +25,19 @@ from counter.sites.registry import SiteRegistry
 from counter.sites.store import SiteStore
 
 say: Final = partial(click.echo, color=False)
+
+
+def actor() -> str:
+    """Return who types, for the audit log; a container may know no name."""
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
+
+
+def json(said: object) -> str:
+    """Return what a command says to programs."""
+    return msgspec.json.format(msgspec.json.encode(said)).decode()
 
 
 def runs(command: Callable[..., Coroutine[Any, Any, int | None]]) -> Callable[..., int | None]:
@@ -54,6 +70,18 @@ def stop_on_signals() -> Stop:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.signal)
+    return stop
+
+
+def stop_on_parent() -> Stop:
+    """Return the events that a worker's parent sets, and SIGTERM the first of them.
+
+    A signal may go to a whole group of processes: Ctrl-C is for the parent, and it alone counts further ones.
+    """
+    stop = Stop(asyncio.Event(), asyncio.Event())
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.asked.set)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
     return stop
 
 

@@ -1,14 +1,16 @@
-"""`counter up`, `serve`, `migrate`, `rollup`, `config`."""
+"""`counter up`, `serve` and its `worker`, `migrate`, `rollup`, `config`."""
 
 import click
 
 from counter.aggregates.store import AggregateStore
 from counter.app import serve
 from counter.clock import system_clock
-from counter.commands.running import counts, runs, say, stop_on_signals
+from counter.commands.running import counts, runs, say, stop_on_parent, stop_on_signals
 from counter.config import Settings, describe, take_variables
 from counter.database import migrate
 from counter.supervisor import VARIABLES, Supervisor
+from counter.workers.parent import serve_with_workers
+from counter.workers.worker import work
 
 
 @click.command("up")
@@ -21,12 +23,38 @@ async def up_command(settings: Settings) -> None:
 
 
 @click.command("serve")
+@click.option("--workers", type=click.IntRange(1, 64), help="Instead of COUNTER_WORKERS.")
 @runs
-async def serve_command(settings: Settings) -> None:
+async def serve_command(settings: Settings, *, workers: int | None) -> None:
     """Run the service on the Redis and Postgres that the environment names."""
     stop = stop_on_signals()
     supervisor = Supervisor.of(take_variables(VARIABLES))
-    await serve(settings, stop=stop.asked, hurry=stop.hurry, say=say, supervisor=supervisor)
+    size = workers or settings.workers
+    if size == 1:
+        await serve(settings, stop=stop.asked, hurry=stop.hurry, say=say, supervisor=supervisor)
+    else:
+        await serve_with_workers(
+            settings, size, stop=stop.asked, hurry=stop.hurry, say=say, supervisor=supervisor
+        )
+
+
+@click.command("worker", hidden=True)
+@click.option("--number", type=int, required=True, help="Of its place; for whoever looks at the processes.")
+@click.option("--public", type=int, multiple=True, required=True, help="Descriptors that all workers share.")
+@click.option("--admin", type=int, required=True, help="Descriptor on which the parent asks.")
+@click.option("--parent", type=int, required=True, help="Descriptor of the channel to the parent.")
+@runs
+async def worker_command(
+    settings: Settings,
+    *,
+    number: int,  # noqa: ARG001 - `ps` shows it
+    public: tuple[int, ...],
+    admin: int,
+    parent: int,
+) -> None:
+    """Be one of the workers of `serve`."""
+    stop = stop_on_parent()
+    await work(settings, public, admin, parent, stop=stop.asked, hurry=stop.hurry)
 
 
 @click.command("migrate")

@@ -1,30 +1,30 @@
-"""`counter site …` and `counter adjust`."""
+"""`counter site …`."""
 
-from collections.abc import Callable
-from dataclasses import fields, replace
+from collections.abc import Callable, Sequence
 from functools import reduce
-from getpass import getuser
+from pathlib import Path
 from textwrap import indent
 from typing import Any, Final
 
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from counter.administration.documents import WEEKDAYS, document_of
+from counter.administration.file import parse_file
+from counter.administration.plan import Wanted, plan_lines
+from counter.administration.sites import SiteAdministration
 from counter.aggregates.adjustments import Ledger
 from counter.aggregates.store import AggregateStore
-from counter.clock import system_clock
-from counter.commands.running import counts, database, runs, say
+from counter.commands.ledger import print_ledger
+from counter.commands.running import actor, counts, database, json, runs, say
 from counter.commands.snippets import snippets
 from counter.config import Settings
-from counter.errors import SiteError
 from counter.hits.signing import debug_key
-from counter.sites.model import METRICS, Site, SiteSettings
+from counter.sites.model import METRICS, Site
 from counter.sites.store import SiteStore
 from counter.widget.files import pinned
-
-WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-ALL: Final = "all"
 
 _OPTIONS: Final = (
     click.option("--name", help="Name shown to people."),
@@ -32,7 +32,7 @@ _OPTIONS: Final = (
         "--host", "hosts", multiple=True, help="Host whose pages may count, *. for all below; repeat it."
     ),
     click.option("--time-zone", help="IANA name, such as Asia/Ho_Chi_Minh."),
-    click.option("--week-start", "first_weekday", type=click.Choice(WEEKDAYS), help="First day of the week."),
+    click.option("--week-start", type=click.Choice(WEEKDAYS), help="First day of the week."),
     click.option(
         "--visit-timeout", "visit_timeout_seconds", type=int, help="Seconds without a view that end a visit."
     ),
@@ -52,8 +52,14 @@ _OPTIONS: Final = (
     ),
     click.option("--signed/--unsigned", default=None, help="Ask each hit for a token."),
     click.option(
+        "--language", help="Two letters: language of block, badge and statistics where none is asked for."
+    ),
+    click.option(
         "--repeat-seconds", type=int, help="Seconds until the same page counts again for the same visitor."
     ),
+    click.option("--hours-days", type=int, help="Days that hours are kept; 0 for ever."),
+    click.option("--page-months", type=int, help="Months that page views by day are kept; 0 for ever."),
+    click.option("--day-months", type=int, help="Months that days are kept; 0 for ever."),
 )
 
 
@@ -63,11 +69,9 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def chosen(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that were given on the command line, as the model spells them."""
+    """Return the settings that were given on the command line, as a document spells them."""
     given = {name: value for name, value in options.items() if value not in {None, ()}}
-    if "first_weekday" in given:
-        given["first_weekday"] = WEEKDAYS.index(given["first_weekday"]) + 1
-    return given
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
 
 
 @click.group("site")
@@ -82,7 +86,7 @@ def site_group() -> None:
 async def add_command(settings: Settings, key: str, **options: Any) -> None:
     """Register a site."""
     async with database(settings) as connection:
-        await SiteStore(connection).add(key, SiteSettings(**chosen(options)))
+        await SiteAdministration(connection, actor()).add({"key": key, **chosen(options)})
     say(f"added {key}; put this into its pages, or choose from `counter site show {key}`:\n")
     say(snippets(key, settings, pinned(settings.script_path))[0].markup)
 
@@ -92,37 +96,61 @@ async def add_command(settings: Settings, key: str, **options: Any) -> None:
 @click.option("--enable/--disable", "enabled", default=None, help="Let the site count, or not.")
 @settings_options
 @runs
-async def set_command(settings: Settings, key: str, *, enabled: bool | None, **options: Any) -> None:
+async def set_command(settings: Settings, key: str, **options: Any) -> None:
     """Change settings of a site; what is not named stays."""
     async with database(settings) as connection:
-        store = SiteStore(connection)
-        site = await store.find(key)
-        if given := chosen(options):
-            site = await store.change(key, replace(site.settings, **given))
-        if enabled is not None:
-            site = await store.enable(key, enabled=enabled)
+        site = await SiteAdministration(connection, actor()).change(key, chosen(options))
     _print_site(site)
 
 
 @site_group.command("list")
+@click.option("--search", default="", help="Only sites with this text in their key, name or a host.")
+@click.option("--page", type=click.IntRange(min=1), default=1, show_default=True, help="Which page.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Sites on a page."
+)
+@click.option("--all", "everything", is_flag=True, help="All sites on one page.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
 @runs
-async def list_command(settings: Settings) -> None:
-    """List all sites."""
+async def list_command(
+    settings: Settings, *, search: str, page: int, limit: int, everything: bool, as_json: bool
+) -> None:
+    """List sites in the order of their keys, page by page."""
     async with database(settings) as connection:
-        sites = await SiteStore(connection).list_all()
-    table = Table("key", "name", "counts", "time zone", "metric", "hosts")
-    for site in sites:
-        counting = "yes" if site.enabled else "no"
-        chosen_ = site.settings
-        table.add_row(
-            site.key,
-            chosen_.name,
-            counting,
-            chosen_.time_zone,
-            chosen_.metric,
-            " ".join(chosen_.hosts) or "any",
-        )
-    Console().print(table)
+        store = SiteStore(connection)
+        number = await store.count(search)
+        first, most = (0, number) if everything else ((page - 1) * limit, limit)
+        sites = await store.page("", search, first, most)
+    if as_json:
+        say(json({"sites": [document_of(site) for site in sites], "number": number}))
+        return
+    _print_table(sites)
+    if len(sites) < number:
+        say(f"{first + 1:,} to {first + len(sites):,} of {number:,}" if sites else f"{number:,} in all")
+
+
+@site_group.command("apply")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Print what would change, and change nothing.")
+@click.option(
+    "--prune", is_flag=True, help="Remove sites that the file does not have, with all their numbers."
+)
+@click.option("--yes", is_flag=True, help="Do not ask before sites are removed.")
+@runs
+async def apply_command(settings: Settings, file: Path, *, dry_run: bool, prune: bool, yes: bool) -> None:
+    """Let the sites be as a YAML file declares them, all or none. What it does not name is the default."""
+    wanted = _declared(file)
+    async with database(settings) as connection:
+        administration = SiteAdministration(connection, actor())
+        plan = await administration.apply(wanted, prune=prune, dry_run=True)
+        say("\n".join(plan_lines(plan)))
+        if dry_run or plan.is_empty:
+            return
+        gone = len(plan.removed)
+        if gone and not yes:
+            gone = click.prompt(f"type {gone} to remove so many sites and all their numbers", type=int)
+        await administration.apply(wanted, prune=prune, confirmed=gone)
+    say(f"applied {file.name}")
 
 
 @site_group.command("show")
@@ -142,10 +170,7 @@ async def show_command(settings: Settings, key: str, *, secret: bool) -> None:
     for metric in METRICS:
         say(f"total {metric}: {totals[metric]}")
     if adjustments:
-        table = Table("when", "metric", "amount", "reason", "author", title="ledger")
-        for row in adjustments:
-            table.add_row(f"{row.created_at:%F %T%z}", row.metric, f"{row.amount:+d}", row.reason, row.author)
-        Console().print(table)
+        print_ledger(adjustments)
     for snippet in snippets(key, settings, pinned(settings.script_path)):
         say(f"\n{snippet.purpose}:\n{indent(snippet.markup, '  ')}")
 
@@ -156,64 +181,31 @@ async def show_command(settings: Settings, key: str, *, secret: bool) -> None:
 @runs
 async def remove_command(settings: Settings, key: str, *, yes: bool) -> None:
     """Remove a site with all its numbers, for good."""
-    if not yes and click.prompt(f"type {key} to remove it and all its numbers") != key:
-        raise SiteError("nothing was removed")
+    typed = key if yes else click.prompt(f"type {key} to remove it and all its numbers")
     async with counts(settings) as both:
-        await SiteStore(both.connection).remove(key)
-        lane = both.buckets.lane_of(key)
-        (index,) = await both.buckets.read_indexes(lane, [key])
-        await both.buckets.discard(lane, key, index.names)
+        await SiteAdministration(both.connection, actor()).remove(key, typed)
+        await both.rollup.clear_removed(AggregateStore(both.connection))
     say(f"removed {key}")
 
 
-@click.command("adjust")
-@click.argument("key")
-@click.option("--total", type=click.IntRange(min=0), help="Let the total start at this number.")
-@click.option("--add", "amount", type=int, help="Add this to the total; negative takes away.")
-@click.option(
-    "--metric",
-    type=click.Choice([ALL, *METRICS]),
-    default=ALL,
-    show_default=True,
-    help="Whose total. An old counter had one number, so it opens all of them.",
-)
-@click.option("--reason", required=True, help="Why; it stays in the ledger.")
-@click.option("--author", default=getuser, help="Who says so.  [default: you]")
-@runs
-async def adjust_command(
-    settings: Settings,
-    key: str,
-    *,
-    total: int | None,
-    amount: int | None,
-    metric: str,
-    reason: str,
-    author: str,
-) -> None:
-    """Add an opening balance or a correction to a site's ledger."""
-    if (total is None) == (amount is None):
-        raise click.UsageError("say either --total or --add")
-    metrics = METRICS if metric == ALL else (metric,)
-    async with counts(settings) as both:
-        site = await SiteStore(both.connection).find(key)
-        ledger, aggregates = Ledger(both.connection), AggregateStore(both.connection)
-        # What Redis has is written down first, and it is told the new sums afterwards.
-        await both.rollup.refresh_base(key, aggregates, system_clock())
-        shown = await ledger.totals(key)
-        changes = {name: (total or 0) - shown[name] if amount is None else amount for name in metrics}
-        await ledger.add(
-            site.id, {name: change for name, change in changes.items() if change}, reason, author
+def _declared(file: Path) -> list[Wanted]:
+    return parse_file(file.read_bytes(), file.name)
+
+
+def _print_table(sites: Sequence[Site]) -> None:
+    table = Table("key", "name", "counts", "time zone", "metric", "hosts")
+    for site in sites:
+        chosen_ = site.settings
+        counting = "yes" if site.enabled else "no"
+        hosts = " ".join(chosen_.hosts) or "any"
+        table.add_row(
+            *map(Text, (site.key, chosen_.name, counting, chosen_.time_zone, chosen_.metric, hosts))
         )
-        await both.rollup.refresh_base(key, aggregates, system_clock())
-        shown = await ledger.totals(key)
-    for name in metrics:
-        say(f"total {name} of {key}: {shown[name]}")
+    Console().print(table)
 
 
 def _print_site(site: Site) -> None:
     say(f"key: {site.key}\ncounts: {'yes' if site.enabled else 'no'}")
-    for field in fields(SiteSettings):
-        value = getattr(site.settings, field.name)
-        if field.name == "first_weekday":
-            value = WEEKDAYS[value - 1]
-        say(f"{field.name}: {' '.join(value) if isinstance(value, tuple) else value}")
+    for name, value in document_of(site).items():
+        if name not in {"key", "enabled"}:
+            say(f"{name}: {' '.join(value) if isinstance(value, list) else value}")

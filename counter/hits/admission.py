@@ -1,15 +1,20 @@
 """Which beacons become hits: one small check after another, each with a reason. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
+
+import msgspec
 
 from counter.hits.bots import is_bot
 from counter.hits.signing import is_signed
 from counter.hits.visitors import Address, network_of
 from counter.sites.model import Site
+
+MAX_REMEMBERED_CHARACTERS: Final = 256
+"""An Origin is short; of longer addresses whoever makes them up could fill our memory."""
 
 
 class Verdict(StrEnum):
@@ -29,8 +34,7 @@ class Verdict(StrEnum):
     REPEATED = "repeated"
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
+class Sender(msgspec.Struct, frozen=True, gc=False):
     """Who sent a beacon, as far as the request tells.
 
     Attributes:
@@ -57,13 +61,17 @@ def judge(site: Site, sender: Sender, now_s: int) -> Verdict:
         sender: who sent it.
         now_s: seconds since the epoch.
     """
-    objections = (check(site, sender, now_s) for check in CHECKS)
-    return next((objection for objection in objections if objection), Verdict.VIEW)
+    for check in CHECKS:
+        objection = check(site, sender, now_s)
+        if objection is not None:
+            return objection
+    return Verdict.VIEW
 
 
 def too_early(_site: Site, sender: Sender, _now_s: int) -> Verdict | None:
     """Object to a page that a browser has loaded before anybody looks at it."""
-    early = any(word in sender.purpose for word in ("prefetch", "prerender", "preview"))
+    purpose = sender.purpose
+    early = purpose and any(word in purpose for word in ("prefetch", "prerender", "preview"))
     return Verdict.PREFETCH if early else None
 
 
@@ -113,12 +121,19 @@ def comes_from(sender: Sender, hosts: tuple[str, ...]) -> bool:
     if not hosts:
         return True
     url = sender.origin if sender.origin not in {"", "null"} else sender.referer
+    return _remember(url, hosts) if len(url) <= MAX_REMEMBERED_CHARACTERS else _is_of(url, hosts)
+
+
+def _is_of(url: str, hosts: tuple[str, ...]) -> bool:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return False
     return any(_matches(spelt, pattern) for spelt in (host, f"{host}:{port}") for pattern in hosts)
+
+
+_remember: Final = lru_cache(maxsize=4096)(_is_of)
 
 
 def _matches(host: str, pattern: str) -> bool:

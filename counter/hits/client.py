@@ -21,11 +21,12 @@ def client_address(peer: str | None, hops: Iterable[str], trusted: Sequence[Netw
     """
     address = parse_address(peer) if peer else None
     left = list(hops) if trusted else []
-    while left and (not peer or _is_trusted(address, trusted)):
+    unnamed = not peer
+    while left and (unnamed or _is_trusted(address, trusted)):
         forwarded = parse_address(_without_port(left.pop()))
         if forwarded is None:
             break
-        address, peer = forwarded, str(forwarded)
+        address, unnamed = forwarded, False
     return address
 
 

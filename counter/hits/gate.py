@@ -1,7 +1,7 @@
 """From a request to a hit: who sent it, whether it counts, and which visitor that is."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from aiohttp import web
 
@@ -9,11 +9,14 @@ from counter.buckets.batch import NO_VISITOR, Hit, Kind
 from counter.buckets.salts import Salts
 from counter.clock import Clock
 from counter.hits.admission import Sender, Verdict, judge
-from counter.hits.limits import Limits
+from counter.hits.limits import Limits, prefixes_of
 from counter.hits.signing import ANYBODY, LIFE_SECONDS, sign
 from counter.hits.visitors import Address, network_of, visitor_id
 from counter.sites.calendar import DAY, Span
 from counter.sites.model import Site
+
+KIND_NAMES: Final = {kind: kind.value for kind in Kind}
+"""Asking an enumeration for a value takes longer than looking it up."""
 
 FindSender = Callable[[web.Request, str], Sender]
 """Takes a request and the token that it carries."""
@@ -59,17 +62,20 @@ class Gate:
         """
         at_ms = self._clock()
         sender = self._find_sender(request, token)
-        if refusal := self._limits.refuses_unread(kind.value, sender.address):
+        address = sender.address
+        prefixes = None if address is None else prefixes_of(address)
+        name = KIND_NAMES[kind]
+        if refusal := self._limits.refuses_unread(name, prefixes):
             return Admitted(refusal, None)
         verdict = judge(site, sender, at_ms // 1000)
-        if verdict not in {Verdict.VIEW, Verdict.BOT}:
+        if verdict is not Verdict.VIEW and verdict is not Verdict.BOT:
             return Admitted(verdict, None)
-        if refusal := self._limits.refuses(kind.value, site, sender.address):
+        if refusal := self._limits.refuses(name, site, prefixes):
             return Admitted(refusal, None)
-        if verdict is Verdict.BOT or sender.address is None:
+        if verdict is Verdict.BOT or address is None or prefixes is None:
             return Admitted(Verdict.BOT, Hit(site, at_ms, Kind.BOT) if kind is Kind.VIEW else None)
-        visitor, visitor_before = await self._visitor(site, site.span_of(at_ms), sender, sender.address)
-        refusal = self._limits.refuses_visitor(sender.address, visitor)
+        visitor, visitor_before = await self._visitor(site, site.span_of(at_ms), sender, address)
+        refusal = self._limits.refuses_visitor(prefixes, visitor)
         if refusal is None and kind is Kind.VIEW:
             refusal = self._limits.refuses_display(site, visitor, path)
         if refusal is not None:
@@ -84,7 +90,8 @@ class Gate:
 
     async def _visitor(self, site: Site, span: Span, sender: Sender, address: Address) -> tuple[bytes, bytes]:
         network = network_of(address)
-        visitor = visitor_id(await self._salts.of(span.day), site.key, network, sender.agent)
+        salt = self._salts.known(span.day) or await self._salts.of(span.day)
+        visitor = visitor_id(salt, site.key, network, sender.agent)
         if not span.carries:
             return visitor, NO_VISITOR
         salt_before = await self._salts.of(span.day - DAY)

@@ -1,22 +1,31 @@
 """The beacon's addresses: hits from the script, hits from a picture, heartbeats."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 
 import msgspec
 from aiohttp import web
 
+from counter.bodies import read_body
 from counter.buckets.batch import Kind
 from counter.buckets.lane import Outcome
 from counter.buckets.recorder import Recorder
 from counter.errors import BusyError
 from counter.hits.admission import Verdict
 from counter.hits.beacon import MAX_BODY_BYTES, check_site_key, parse_heartbeat, parse_hit
-from counter.hits.gate import Gate
+from counter.hits.gate import KIND_NAMES, Gate
 from counter.hits.signing import LIFE_SECONDS, is_debug_key
-from counter.http import ANY_ORIGIN, NO_STORE, SAFE, json_response, no_content, preflight, read_body
-from counter.metrics import HttpMetrics
+from counter.http import (
+    ANY_ORIGIN,
+    NO_STORE,
+    SAFE,
+    json_answer,
+    no_content,
+    preflight,
+)
+from counter.metrics import HttpMetrics, Labelled
+from counter.ready import EMPTY
 from counter.sites.model import Site
 from counter.sites.paths import normalise
 from counter.sites.registry import SiteRegistry
@@ -39,20 +48,23 @@ class HitHandlers:
         self._gate = gate
         self._recorder = recorder
         self._answer_hit = answer_hit
-        self._metrics = metrics
+        self._counted = Labelled(metrics.hits)
+
+    def express(self) -> list[web.RouteDef]:
+        """Return the addresses that most beacons are for."""
+        return [web.post("/v1/hits", self.post_hit), web.post("/v1/heartbeats", self.post_heartbeat)]
 
     def routes(self) -> list[web.RouteDef]:
         """Return the addresses of this room."""
         return [
-            web.post("/v1/hits", self.post_hit),
+            *self.express(),
             web.options("/v1/hits", preflight("POST, OPTIONS")),
             web.get("/v1/hits.gif", self.get_pixel, allow_head=False),
-            web.post("/v1/heartbeats", self.post_heartbeat),
             web.get("/v1/sites/{site}/token", self.get_token),
             web.options("/v1/heartbeats", preflight("POST, OPTIONS")),
         ]
 
-    async def post_hit(self, request: web.Request) -> web.Response:
+    async def post_hit(self, request: web.Request) -> web.StreamResponse:
         """Count a hit and answer with the site's numbers, if they are wanted and can be had."""
         beacon = parse_hit(await read_body(request, MAX_BODY_BYTES))
         site = self._sites.find(beacon.site)
@@ -63,7 +75,7 @@ class HitHandlers:
         spooled = outcome is Outcome.SPOOLED
         if body is None:
             return no_content(HTTPStatus.ACCEPTED if spooled else HTTPStatus.NO_CONTENT, headers)
-        return json_response(body, NO_STORE | headers, HTTPStatus.ACCEPTED if spooled else HTTPStatus.OK)
+        return json_answer(body, headers, HTTPStatus.ACCEPTED if spooled else HTTPStatus.OK)
 
     async def get_pixel(self, request: web.Request) -> web.Response:
         """Count a hit of a page without script, and answer with a picture of one clear pixel."""
@@ -74,40 +86,41 @@ class HitHandlers:
         reason, _outcome = await self._record(request, site, Kind.VIEW, path, token)
         _quiet, headers = self._wishes(request, site, reason)
         return web.Response(
-            body=PIXEL, content_type="image/gif", headers=ANY_ORIGIN | NO_STORE | SAFE | headers
+            body=PIXEL, content_type="image/gif", headers={**ANY_ORIGIN, **NO_STORE, **SAFE, **headers}
         )
 
-    async def post_heartbeat(self, request: web.Request) -> web.Response:
+    async def post_heartbeat(self, request: web.Request) -> web.StreamResponse:
         """Note that a visitor is still there; nothing is counted."""
         beacon = parse_heartbeat(await read_body(request, MAX_BODY_BYTES))
         await self._record(request, self._sites.find(beacon.site), Kind.HEARTBEAT, token=beacon.token)
         return no_content()
 
-    async def get_token(self, request: web.Request) -> web.Response:
+    async def get_token(self, request: web.Request) -> web.StreamResponse:
         """Answer with a token that lets hits of this client's network count for a while."""
         site = self._sites.find(check_site_key(request.match_info["site"]))
         body = {"token": self._gate.issue_token(request, site), "expires_in": LIFE_SECONDS}
-        return json_response(msgspec.json.encode(body), NO_STORE)
+        return json_answer(msgspec.json.encode(body))
 
     async def _record(
         self, request: web.Request, site: Site, kind: Kind, path: str = "", token: str = ""
     ) -> tuple[str, Outcome | None]:
         """Count what the gate lets in, and return why or why not; the sender is not told."""
         verdict, hit = await self._gate.admit(request, site, kind, path, token)
-        result = kind.value if verdict is Verdict.VIEW else verdict.value
+        result = KIND_NAMES[kind] if verdict is Verdict.VIEW else verdict
         try:
             outcome = await self._recorder.record(hit) if hit is not None else None
         except BusyError:
-            self._metrics.hits.labels("busy").inc()
+            self._counted["busy"].inc()
             raise
-        self._metrics.hits.labels(result).inc()
+        self._counted[result].inc()
         return result, outcome
 
     @staticmethod
-    def _wishes(request: web.Request, site: Site, reason: str) -> tuple[bool, dict[str, str]]:
+    def _wishes(request: web.Request, site: Site, reason: str) -> tuple[bool, Mapping[str, str]]:
         """Return whether no numbers are wanted, and the reason for a webmaster who proves to be one."""
-        if not request.query_string:
-            return False, {}
+        _path, _mark, query = request.raw_path.partition("?")
+        if query in {"", "quiet=1"}:  # nearly always
+            return bool(query), EMPTY
         debug = is_debug_key(request.query.get("debug", ""), site.secret, site.key)
         shown = {"Counter-Reason": reason, "Access-Control-Expose-Headers": "Counter-Reason"}
         return request.query.get("quiet") == "1", shown if debug else {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from counter.hits.admission import Verdict
 from counter.hits.meters import Bounded, Meter
@@ -18,7 +18,19 @@ Networks and sites owe nothing, as others share them."""
 ADDRESSES: Final = 16_384
 VISITORS: Final = 32_768
 DISPLAYS: Final = 32_768
-IPV4: Final = 4
+IPV4_BYTES: Final = 4
+
+
+class Prefixes(NamedTuple):
+    """Of an address; their lengths differ, so none is taken for another one.
+
+    Attributes:
+        narrow: tells a subscriber apart: IPv4 /32, IPv6 /64.
+        wide: tells a network apart: /24, /48.
+    """
+
+    narrow: bytes
+    wide: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +73,32 @@ class Limits:
         self._visitors: Bounded[bool] = Bounded(VISITORS)
         self._displays: Bounded[float] = Bounded(DISPLAYS)
 
-    def refuses_unread(self, kind: str, address: Address | None) -> Verdict | None:
+    def refuses_unread(self, kind: str, prefixes: Prefixes | None) -> Verdict | None:
         """Return why an address is refused whatever it sends, None if it has to be looked at.
 
         In a flood this is all that a beacon costs: judging a User-Agent takes many times as long.
         """
-        if address is None or not self._addresses.refuses((kind, prefixes(address)[0]), self._now()):
+        if prefixes is None or not self._addresses.refuses((kind, prefixes.narrow), self._now()):
             return None
         return Verdict.ADDRESS_RATE
 
-    def refuses(self, kind: str, site: Site, address: Address | None) -> Verdict | None:
+    def refuses(self, kind: str, site: Site, prefixes: Prefixes | None) -> Verdict | None:
         """Return why a beacon of a kind is one too many, None if it is not.
 
         The narrowest limit comes first, so that a flood from one address does not use up the rest for others.
         """
         now = self._now()
-        if address is not None:
-            narrow, wide = prefixes(address)
-            if not self._addresses.passes((kind, narrow), now):
+        if prefixes is not None:
+            if not self._addresses.passes((kind, prefixes.narrow), now):
                 return Verdict.ADDRESS_RATE
-            if not self._networks.passes((kind, wide), now):
+            if not self._networks.passes((kind, prefixes.wide), now):
                 return Verdict.NETWORK_RATE
         return None if self._sites.passes((kind, site.id), now) else Verdict.SITE_RATE
 
-    def refuses_visitor(self, address: Address, visitor: bytes) -> Verdict | None:
+    def refuses_visitor(self, prefixes: Prefixes, visitor: bytes) -> Verdict | None:
         """Return why a visitor is one too many of an address, None if it is known or may come in."""
         if self._visitors.get(visitor) is None:
-            if not self._new_visitors.passes(prefixes(address)[0], self._now()):
+            if not self._new_visitors.passes(prefixes.narrow, self._now()):
                 return Verdict.NEW_VISITORS
             self._visitors.put(visitor, value=True)
         return None
@@ -104,12 +115,10 @@ class Limits:
         return None
 
 
-def prefixes(address: Address) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return what tells a subscriber apart (IPv4 /32, IPv6 /64), and a network (/24, /48)."""
-    number = int(address)
-    if address.version == IPV4:
-        return (4, number), (24, number >> 8)
-    return (64, number >> 64), (48, number >> 80)
+def prefixes_of(address: Address) -> Prefixes:
+    """Return what tells a subscriber apart, and a network."""
+    packed = address.packed
+    return Prefixes(packed, packed[:3]) if len(packed) == IPV4_BYTES else Prefixes(packed[:8], packed[:6])
 
 
 def _meter(per_second: float, debt_seconds: float = 0.0) -> Meter:

@@ -25,7 +25,7 @@ class Bounded(Generic[Value]):
     def get(self, key: Hashable) -> Value | None:
         """Return what was kept under a key, None if nothing is known of it."""
         found = self._young.get(key)
-        return self._old.get(key) if found is None else found
+        return found if found is not None or not self._old else self._old.get(key)
 
     def put(self, key: Hashable, value: Value) -> None:
         """Keep a value."""
@@ -63,9 +63,12 @@ class Meter:
         """
         if not self._pause:
             return True
-        if self.refuses(key, now):
-            return False
-        self._due.put(key, max(self._due.get(key) or now, now) + self._pause)
+        due = self._due.get(key)
+        if due is None or due < now:
+            due = now
+        elif due - now > self._slack:
+            return not self.refuses(key, now)
+        self._due.put(key, due + self._pause)
         return True
 
     def refuses(self, key: Hashable, now: float) -> bool:

@@ -1,18 +1,30 @@
 """Who sent a request, as far as it tells and is believed."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import structlog
 from aiohttp import web
+from multidict import istr
 
 from counter.config import Network
 from counter.hits.admission import Sender
 from counter.hits.client import client_address, forwarded_hops
-from counter.hits.visitors import MAX_AGENT_CHARACTERS, parse_address
+from counter.hits.visitors import MAX_AGENT_CHARACTERS, Address, parse_address
 from counter.metrics import HttpMetrics
 
 FORWARDING_HEADERS: Final = ("X-Forwarded-For", "Forwarded", "X-Real-IP")
+PEERS: Final = 1024
+
+# Looked up by these, a header's name need not be folded for each request.
+USER_AGENT: Final = istr("User-Agent")
+ORIGIN: Final = istr("Origin")
+REFERER: Final = istr("Referer")
+SEC_PURPOSE: Final = istr("Sec-Purpose")
+PURPOSE: Final = istr("Purpose")
+X_MOZ: Final = istr("X-Moz")
+SEC_GPC: Final = istr("Sec-GPC")
 
 log = structlog.get_logger(__name__)
 
@@ -28,9 +40,11 @@ class Senders:
 
     def __init__(self, trusted: Sequence[Network], header: str, metrics: HttpMetrics) -> None:
         self._trusted = trusted
-        self._header = header
+        self._header = istr(header)
+        self._is_list = header.lower() != "forwarded"
         self._untrusted = metrics.untrusted_proxies
         self._warned = False
+        self._trusts = lru_cache(PEERS)(self._look_up)
 
     def find(self, request: web.Request, token: str = "") -> Sender:
         """Return who sent a request.
@@ -39,27 +53,45 @@ class Senders:
             request: of a beacon.
             token: that the beacon carries.
         """
-        headers = request.headers
-        hops = forwarded_hops(self._header, headers.getall(self._header, ())) if self._trusted else []
-        purposes = (headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Moz"))
-        address = client_address(request.remote, hops, self._trusted)
-        self._watch(request)
+        get = request.headers.get
+        purpose = f"{get(SEC_PURPOSE, '')} {get(PURPOSE, '')} {get(X_MOZ, '')}"
         return Sender(
-            address=address,
-            agent=headers.get("User-Agent", "")[:MAX_AGENT_CHARACTERS],
-            origin=headers.get("Origin", ""),
-            referer=headers.get("Referer", ""),
-            purpose=" ".join(purposes).lower(),
-            privacy=headers.get("Sec-GPC", ""),
+            address=self._address(request),
+            agent=get(USER_AGENT, "")[:MAX_AGENT_CHARACTERS],
+            origin=get(ORIGIN, ""),
+            referer=get(REFERER, ""),
+            purpose="" if purpose == "  " else purpose.lower(),
+            privacy=get(SEC_GPC, ""),
             token=token,
         )
 
+    def _address(self, request: web.Request) -> Address | None:
+        peer = request.remote
+        if not self._trusts(peer):
+            self._watch(request)
+            return parse_address(peer) if peer else None
+        values = request.headers.getall(self._header, ())
+        if len(values) == 1 and self._is_list and "," not in values[0]:
+            # One proxy that names one client, as nearly always: whoever it is, nobody else is asked.
+            client = parse_address(values[0])
+            if client is not None:
+                return client
+        return client_address(peer, forwarded_hops(self._header, values), self._trusted)
+
+    def _look_up(self, peer: str | None) -> bool:
+        """Tell whether a peer's word is taken for it; nobody's is if no proxy is trusted."""
+        if not self._trusted or not peer:
+            return bool(self._trusted)
+        address = parse_address(peer)
+        return address is not None and any(address in network for network in self._trusted)
+
     def _watch(self, request: web.Request) -> None:
         """Notice a proxy of ours that nobody has declared: everybody would seem to come from it."""
-        if not any(name in request.headers for name in FORWARDING_HEADERS):
+        headers = request.headers
+        if not any(name in headers for name in FORWARDING_HEADERS):
             return
         peer = parse_address(request.remote or "127.0.0.1")
-        if peer is None or not peer.is_private or any(peer in network for network in self._trusted):
+        if peer is None or not peer.is_private:
             return
         self._untrusted.inc()
         if not self._warned:

@@ -3,6 +3,7 @@
 import ipaddress
 from functools import lru_cache
 from hashlib import blake2b
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import Final
 
 ID_BYTES: Final = 8
@@ -34,13 +35,15 @@ def parse_address(text: str) -> Address | None:
 
 @lru_cache(maxsize=16_384)
 def _parse_address(text: str) -> Address | None:
+    spelt = text.partition("%")[0]
     try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
+        # The system's reader is many times as quick as the library's, and as strict.
+        if ":" not in spelt:
+            return ipaddress.IPv4Address(inet_pton(AF_INET, spelt))
+        address = ipaddress.IPv6Address(inet_pton(AF_INET6, spelt))
+    except (OSError, ValueError):
         return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        return address.ipv4_mapped
-    return address
+    return address.ipv4_mapped or address
 
 
 def network_of(address: Address) -> bytes:

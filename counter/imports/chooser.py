@@ -46,6 +46,8 @@ class Chooser:
             path = self._page_of(request)
         except InvalidInputError as reason:
             return str(reason)
+        if self._options.until and self._site.span_of(request.at_ms).day > self._options.until:
+            return "after --until"
         if self._options.bots != "in" and request.agent is not None and is_bot(request.agent):
             return "by a bot" if self._options.bots == "skip" else Hit(self._site, request.at_ms, Kind.BOT)
         return Hit(self._site, request.at_ms, Kind.VIEW, path, self._visitor(request))

@@ -58,7 +58,7 @@ def parse_line(line: bytes) -> LoggedRequest | None:
     at_ms = parse_time(time)
     if at_ms is None:
         return None
-    method, _, rest = _unescape(request).partition(" ")
+    method, _, rest = unescape(request).partition(" ")
     target, _, protocol = rest.rpartition(" ")
     return LoggedRequest(
         client=client,
@@ -66,7 +66,7 @@ def parse_line(line: bytes) -> LoggedRequest | None:
         method=method,
         target=target if protocol.startswith("HTTP/") else rest,
         status=0 if status == "-" else int(status),
-        agent="" if agent == "-" else agent and _unescape(agent),
+        agent="" if agent == "-" else agent and unescape(agent),
     )
 
 
@@ -91,7 +91,7 @@ def parse_time(text: str) -> int | None:
     return at * 1000 if at >= 0 else None
 
 
-def _unescape(text: str) -> str:
+def unescape(text: str) -> str:
     r"""Turn `\"`, `\\` and the bytes `\xHH` back into what they stand for."""
     if "\\" not in text:
         return text

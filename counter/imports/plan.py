@@ -1,6 +1,7 @@
 """What an import is, and the names that follow from it. Pure."""
 
 from dataclasses import dataclass
+from datetime import date
 from hashlib import blake2b
 from typing import Final, Literal, NamedTuple, get_args
 
@@ -13,7 +14,7 @@ Bots = Literal["apart", "in", "skip"]
 REQUESTS: Final[tuple[Requests, ...]] = get_args(Requests)
 BOTS: Final[tuple[Bots, ...]] = get_args(Bots)
 
-_NAME_DIGITS: Final = 12
+NAME_DIGITS: Final = 12
 
 
 class Options(NamedTuple):
@@ -22,13 +23,19 @@ class Options(NamedTuple):
     Attributes:
         requests: only those that showed a page, or all.
         bots: counted apart, as everywhere; in all figures, like people; or not at all.
+        format: of the lines, as `formats.py` spells it; `auto` for Apache's, nginx' and W3C.
+        until: the last day of the site that counts.
     """
 
     requests: Requests = "pages"
     bots: Bots = "apart"
+    format: str = "auto"
+    until: date | None = None
 
     def __str__(self) -> str:
-        return f"requests={self.requests} bots={self.bots}"
+        told = f"requests={self.requests} bots={self.bots}"
+        told += "" if self.format == "auto" else f" format={self.format}"
+        return told + (f" until={self.until}" if self.until else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ class Plan:
     @property
     def generation(self) -> str:
         """The generation under which the rows of this file stand."""
-        return f"import-{self.digest[:_NAME_DIGITS]}"
+        return f"import-{self.digest[:NAME_DIGITS]}"
 
     @property
     def attempt(self) -> str:

@@ -1,12 +1,18 @@
 """All that is asked of Postgres about imports."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from datetime import date
+from typing import Any, NamedTuple
 
 from counter.database import Connection, read_query, translated
 from counter.errors import ImportFileError
 from counter.imports.plan import Plan
 from counter.imports.tally import Tally
+from counter.sites.calendar import period_starts
+from counter.sites.model import Site
+
+Figures = dict[str, Any]
+"""Name → what a site shows, and how many days and views of pages there are."""
 
 
 class Imported(NamedTuple):
@@ -15,6 +21,10 @@ class Imported(NamedTuple):
     digest: str
     options: str
     lines: int
+
+
+class TakenBackError(Exception):
+    """Ends the transaction of a dry run."""
 
 
 class ImportStore:
@@ -39,6 +49,21 @@ class ImportStore:
             rows = await self._connection.fetch(read_query("imports.list_of"), site_id)
         return [Imported(*row) for row in map(tuple, rows)]
 
+    async def figures(self, site: Site, today: date) -> Figures:
+        """Return what a site shows as far as it is rolled up, and how much there is."""
+        starts = period_starts(today, site.settings.first_weekday)
+        with translated():
+            row = await self._connection.fetchrow(
+                read_query("imports.figures"), site.id, starts.today, starts.week, starts.month
+            )
+        return dict(row) if row else {}
+
+    async def live_days(self, site_id: int, days: Sequence[date]) -> list[date]:
+        """Return those of some days on which a site counted by itself."""
+        with translated():
+            rows = await self._connection.fetch(read_query("imports.live_days"), site_id, days)
+        return [row["day"] for row in rows]
+
     async def name_pages(self, site_id: int, paths: Sequence[str]) -> None:
         """Give an id to each page that has none."""
         with translated():
@@ -56,3 +81,13 @@ class ImportStore:
                 tally.lines,
                 tally.malformed,
             )
+
+
+def take_back(*, dry_run: bool) -> None:
+    """End the transaction of a dry run.
+
+    Raises:
+        TakenBackError: it is one.
+    """
+    if dry_run:
+        raise TakenBackError

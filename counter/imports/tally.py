@@ -4,27 +4,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final, NamedTuple
+from typing import Any, Final
 
 from msgspec.structs import replace
 
 from counter.buckets.base import Counts
 from counter.buckets.batch import Hit, Kind
 from counter.buckets.stored import StoredBucket
-from counter.imports.chooser import Chooser
-from counter.imports.logs import parse_line
+from counter.imports.parsing import EXAMPLES, Example, Parsed, hit_of
 from counter.imports.visitors import DailyVisitors
+from counter.sites.model import Site
 
-EXAMPLES: Final = 5
 LATE_MS: Final = 60_000
 """So much disorder `record.lua` puts right by itself."""
-
-
-class Example(NamedTuple):
-    """A malformed line: its number, from 1, and how it begins."""
-
-    number: int
-    text: str
 
 
 @dataclass(slots=True)
@@ -36,6 +28,7 @@ class Tally:
         late: hits so far out of order that their visits may be wrong.
         visitors: of each day.
         days: what the site's days gained; set at the end.
+        shown: what the site showed before and after; set at the end.
     """
 
     lines: int = 0
@@ -47,21 +40,19 @@ class Tally:
     skipped: Counter[str] = field(default_factory=Counter)
     visitors: DailyVisitors = field(default_factory=DailyVisitors)
     days: dict[date, Counts] = field(default_factory=dict)
+    shown: list[dict[str, Any]] = field(default_factory=list)
 
-    def read(self, lines: Iterable[bytes], chooser: Chooser) -> Iterator[Hit]:
-        """Yield the hits that some lines tell of."""
-        for line in lines:
-            self.lines += 1
-            request = parse_line(line)
-            outcome = chooser.choose(request) if request else None
-            if outcome is None:
-                self._note_malformed(line)
-            elif isinstance(outcome, str):
-                self.skipped[outcome] += 1
-            else:
-                self.views += outcome.kind is Kind.VIEW
-                self.bots += outcome.kind is Kind.BOT
-                yield outcome
+    def read(self, parsed: Iterable[Parsed], site: Site) -> Iterator[Hit]:
+        """Yield the hits that chunks of lines tell of."""
+        for chunk in parsed:
+            self.lines += chunk.lines
+            self.malformed += chunk.malformed
+            self.examples += chunk.examples[: EXAMPLES - len(self.examples)]
+            self.skipped += chunk.skipped
+            bots = sum(bot for _at_ms, bot, _path, _visitor in chunk.hits)
+            self.bots += bots
+            self.views += len(chunk.hits) - bots
+            yield from (hit_of(site, told) for told in chunk.hits)
 
     def watch(self, hits: Iterable[Hit]) -> Iterator[Hit]:
         """Pass hits on, and note who came and what came late."""
@@ -79,8 +70,3 @@ class Tally:
         return (
             bucket if visitors is None else bucket._replace(counts=replace(bucket.counts, visitors=visitors))
         )
-
-    def _note_malformed(self, line: bytes) -> None:
-        self.malformed += 1
-        if len(self.examples) < EXAMPLES:
-            self.examples.append(Example(self.lines, line[:100].decode("utf-8", "replace")))

@@ -18,7 +18,10 @@ async def make_bases(
     days: dict[int, dict[date, Counts]] = defaultdict(dict)
     for (site, day), sums in (await aggregates.days(sites, without, first_day)).items():
         days[site][day] = Counts(*sums)
-    return {site: Base(Counts(*totals[site]), days[site]) for site in sites}
+    adjusted: dict[int, dict[date, Counts]] = defaultdict(dict)
+    for (site, day), sums in (await aggregates.adjusted_days(sites, first_day)).items():
+        adjusted[site][day] = Counts(*sums)
+    return {site: Base(Counts(*totals[site]), days[site], adjusted[site]) for site in sites}
 
 
 async def earlier_sketches(

@@ -13,6 +13,7 @@ from counter.database import Connection, connected, read_query
 from counter.errors import AggregatesUnavailableError, CounterError
 from counter.metrics import RollupMetrics
 from counter.rollup.anomalies import Anomalies
+from counter.rollup.retention import Retention
 from counter.rollup.rollup import Rollup
 
 LEASE_KEY: Final = 0x726F6C6C7570  # "rollup"
@@ -49,6 +50,7 @@ class RollupLoop:
         self._seconds = seconds
         self._silent_seconds = max(silent_seconds, SILENT_ROLLUPS * seconds)
         self._anomalies = anomalies
+        self._retention = Retention(rollup.buckets, metrics)
         self._looked_ms = 0
         self._stop = asyncio.Event()
         self._last_adjustment = 0
@@ -97,6 +99,7 @@ class RollupLoop:
         try:
             with self._metrics.seconds.time():
                 last_id, adjusted = await aggregates.adjusted_since(self._last_adjustment)
+                await self._rollup.clear_removed(aggregates)
                 report = await self._rollup.run(aggregates, self._clock(), adjusted)
         except AggregatesUnavailableError:
             self._metrics.failures.inc()
@@ -110,6 +113,8 @@ class RollupLoop:
         self._metrics.rows.labels("aggregates").inc(report.rows)
         self._metrics.rows.labels("page_aggregates").inc(report.page_rows)
         self._metrics.last_success.set(self._clock() / 1000)
+        if not report.postponed:
+            await self._retention.step(connection, self._clock())
         if abs(self._clock() - self._looked_ms) >= LOOK_MS:
             await self._anomalies.look(connection, self._clock())
             self._looked_ms = self._clock()

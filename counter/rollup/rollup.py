@@ -61,6 +61,11 @@ class Rollup:
         self._passing = passing
         self._entered: set[tuple[str, str]] = set()
 
+    @property
+    def buckets(self) -> BucketStore:
+        """The hot counts."""
+        return self._buckets
+
     async def run(self, aggregates: AggregateStore, now_ms: int, adjusted: Iterable[str] = ()) -> Report:
         """Roll up everything that changed.
 
@@ -85,6 +90,20 @@ class Rollup:
         """
         lane = self._buckets.lane_of(site)
         return await self._fold(lane, [site], await self._enter(lane, aggregates), aggregates, now_ms)
+
+    async def clear_removed(self, aggregates: AggregateStore) -> None:
+        """Remove what Redis has of removed sites, so that their keys may be used again.
+
+        Raises:
+            BucketsUnavailableError, AggregatesUnavailableError: what was not done is done the next time.
+        """
+        removed = await aggregates.removed_sites()
+        for site in removed:
+            lane = self._buckets.lane_of(site)
+            (index,) = await self._buckets.read_indexes(lane, [site])
+            await self._buckets.discard(lane, site, index.names)
+        if removed:
+            await aggregates.forget_removed(removed)
 
     async def _run_lane(
         self, lane: LaneKeys, aggregates: AggregateStore, now_ms: int, adjusted: set[str]

@@ -13,6 +13,7 @@ METRICS: Final[tuple[Metric, ...]] = get_args(Metric)
 
 KEY_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
 HOST_PATTERN: Final = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:\d{1,5})?", re.ASCII)
+LANGUAGE_PATTERN: Final = re.compile(r"([a-z]{2})?", re.ASCII)
 PARAMETER_PATTERN: Final = re.compile(r"[^&=#\s]{1,64}")
 _LIMITS: Final = {
     "first_weekday": range(1, 8),
@@ -21,6 +22,10 @@ _LIMITS: Final = {
     "page_cap": range(1_000_001),
     "repeat_seconds": range(3601),
 }
+
+
+_KEPT: Final = {"hours_days": (35, 36_600), "page_months": (13, 1200), "day_months": (3, 1200)}
+"""How long details are kept at least, and at most; 0 is for ever. What is shown of late is always kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,11 @@ class SiteSettings:
         respect_gpc: a browser that sends Global Privacy Control is left out.
         signed: a hit must carry a token.
         repeat_seconds: a page shown again to a visitor counts only after so long; 0 counts each display.
+        hours_days: days that the hours of a day are kept; 0 for ever.
+        page_months: months that the views of each page on each day are kept; 0 for ever.
+        day_months: months that the row of a day is kept; 0 for ever.
         public_stats: anybody may see the history, the top pages and the statistics page.
+        language: of the embedded block, the badge and the statistics page where none is asked for.
     """
 
     name: str = ""
@@ -56,11 +65,18 @@ class SiteSettings:
     respect_gpc: bool = False
     signed: bool = False
     repeat_seconds: int = 0
+    language: str = ""
+    hours_days: int = 90
+    page_months: int = 25
+    day_months: int = 0
 
     def __post_init__(self) -> None:
         for name, allowed in _LIMITS.items():
             if getattr(self, name) not in allowed:
                 raise SiteError(f"{name} is {allowed.start} to {allowed.stop - 1}")
+        for name, (least, most) in _KEPT.items():
+            if getattr(self, name) and not least <= getattr(self, name) <= most:
+                raise SiteError(f"{name} is {least} to {most}, or 0 to keep them for ever")
         if not is_time_zone(self.time_zone):
             raise SiteError(f"{self.time_zone!r} is no IANA time zone, such as Asia/Ho_Chi_Minh")
         if self.metric not in METRICS:
@@ -69,6 +85,8 @@ class SiteSettings:
             raise SiteError("a host looks like portal.example, *.portal.example or portal.example:8080")
         if not all(map(PARAMETER_PATTERN.fullmatch, self.query_allow)):
             raise SiteError("a query parameter has 1 to 64 characters, no space and none of &=#")
+        if not LANGUAGE_PATTERN.fullmatch(self.language):
+            raise SiteError("a language is a code of two letters, such as vi, or empty")
 
 
 @dataclass(frozen=True, slots=True)

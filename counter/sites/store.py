@@ -1,12 +1,16 @@
 """The sites in Postgres."""
 
 from dataclasses import astuple
+from typing import Final
 
 import asyncpg
 
 from counter.database import Connection, read_query, translated
-from counter.errors import SiteError, UnknownSiteError
+from counter.errors import SiteExistsError, UnknownSiteError
 from counter.sites.model import Site, SiteSettings, check_key
+
+MANY_SECONDS: Final = 60
+"""How long many sites may take."""
 
 
 class SiteStore:
@@ -19,15 +23,18 @@ class SiteStore:
         """Register a site.
 
         Raises:
-            SiteError: the key is malformed or taken.
+            SiteError: the key is malformed.
+            SiteExistsError: the key is taken, or its former numbers are still being cleared.
         """
         with translated():
-            try:
-                row = await self._connection.fetchrow(
-                    read_query("sites.add"), check_key(key), *_values(settings)
+            if await self._connection.fetchval(read_query("sites.is_being_removed"), check_key(key)):
+                raise SiteExistsError(
+                    f"the numbers of the removed site {key} are still being cleared; try again in a minute"
                 )
+            try:
+                row = await self._connection.fetchrow(read_query("sites.add"), key, *_values(settings))
             except asyncpg.UniqueViolationError as error:
-                raise SiteError(f"the site {key} exists already") from error
+                raise SiteExistsError(f"the site {key} exists already") from error
         return _site(row, key)
 
     async def change(self, key: str, settings: SiteSettings) -> Site:
@@ -67,6 +74,60 @@ class SiteStore:
         """
         with translated():
             return _site(await self._connection.fetchrow(read_query("sites.find"), key), key)
+
+    async def find_to_change(self, key: str) -> Site:
+        """Return a site, which nobody else changes until the end of the transaction.
+
+        Raises:
+            UnknownSiteError: there is no such site.
+        """
+        with translated():
+            return _site(await self._connection.fetchrow(read_query("sites.find_to_change"), key), key)
+
+    async def page(
+        self, after: str, search: str, offset: int, limit: int, only: str | None = None
+    ) -> list[Site]:
+        """Return some sites in the order of their keys.
+
+        Args:
+            after: their keys come after this one.
+            search: a text in the key, the name or a host of each.
+            offset: how many of them are left out.
+            limit: how many at most.
+            only: leave out all but this one.
+        """
+        with translated():
+            rows = await self._connection.fetch(
+                read_query("sites.page"), after, search.lower(), offset, limit, only
+            )
+        return [Site.of(dict(row)) for row in rows]
+
+    async def count(self, search: str) -> int:
+        """Return how many sites have a text in their key, name or a host."""
+        with translated():
+            return int(await self._connection.fetchval(read_query("sites.count"), search.lower()))
+
+    async def list_to_change(self) -> list[Site]:
+        """Return all sites, which nobody else changes until the end of the transaction."""
+        with translated():
+            rows = await self._connection.fetch(read_query("sites.list_to_change"))
+        return [Site.of(dict(row)) for row in rows]
+
+    async def write_many(
+        self, added: list[tuple[str, SiteSettings]], changed: list[tuple[str, SiteSettings]]
+    ) -> None:
+        """Add and change many sites in a few messages.
+
+        Raises:
+            SiteExistsError: a key is taken by now.
+        """
+        with translated():
+            try:
+                for query, sites in ((read_query("sites.add"), added), (read_query("sites.change"), changed)):
+                    rows = [(key, *_values(settings)) for key, settings in sites]
+                    await self._connection.executemany(query, rows, timeout=MANY_SECONDS)
+            except asyncpg.UniqueViolationError as error:
+                raise SiteExistsError("a site was added meanwhile; try again") from error
 
     async def list_all(self) -> list[Site]:
         """Return all sites in the order of their keys."""

@@ -65,7 +65,7 @@ class EmbedHandlers:
     async def get_badge(self, request: web.Request) -> web.Response:
         """Answer with one number of the site, or the views of a page, as a picture."""
         site = self._sites.find(request.match_info["site"])
-        language = self._languages.pick(request.query.get("lang"))
+        language = self._languages.pick(request.query.get("lang") or site.settings.language)
         label, value, stale = await self._one_number(request, site, language)
         look = parse_look(request.query, label)
         title = f"{look.label or label}: {value}"
@@ -81,7 +81,7 @@ class EmbedHandlers:
         """Answer with the block as a piece of HTML."""
         site = self._sites.find(request.match_info["site"])
         metric = parse_metric(request.query, site.settings.metric)
-        language = self._languages.pick(request.query.get("lang"))
+        language = self._languages.pick(request.query.get("lang") or site.settings.language)
         shown, stale = await self._numbers(site, metric)
         note = note_of(shown, language, stale=stale)
         body = join(fragment(shown, metric, language, note), "\n").encode()
@@ -93,7 +93,7 @@ class EmbedHandlers:
         site = self._sites.find(request.match_info["site"])
         metric = parse_metric(request.query, site.settings.metric)
         style = parse_style(request.query)
-        language = self._languages.pick(request.query.get("lang"))
+        language = self._languages.pick(request.query.get("lang") or site.settings.language)
         shown, stale = await self._numbers(site, metric)
         source = f"../v1/sites/{quote(site.key)}/widget?metric={metric}"
         title = f"{language.words.title} – {site.settings.name or site.key}"

@@ -5,8 +5,9 @@ from typing import Final
 
 from aiohttp import web
 
+from counter.bodies import read_body
 from counter.errors import NumbersUnavailableError
-from counter.http import cacheable_json, preflight, read_body
+from counter.http import cacheable_json, preflight
 from counter.sites.model import Site
 from counter.sites.registry import SiteRegistry
 from counter.widget.block import parse_metric
@@ -28,35 +29,41 @@ class WidgetHandlers:
         self._snapshots = snapshots
         self._pages = pages
 
+    def express(self) -> list[web.RouteDef]:
+        """Return the address that is asked most."""
+        return [web.get("/v1/sites/{site}/widget", self.get_widget)]
+
     def routes(self) -> list[web.RouteDef]:
         """Return the addresses of this room."""
         return [
-            web.get("/v1/sites/{site}/widget", self.get_widget),
+            *self.express(),
             web.options("/v1/sites/{site}/widget", preflight("GET, HEAD, OPTIONS")),
             web.get("/v1/sites/{site}/pages", self.get_pages),
             web.post("/v1/sites/{site}/pages", self.post_pages),
             web.options("/v1/sites/{site}/pages", preflight("GET, HEAD, POST, OPTIONS")),
         ]
 
-    async def get_widget(self, request: web.Request) -> web.Response:
+    async def get_widget(self, request: web.Request) -> web.StreamResponse:
         """Answer with online, today, yesterday, week, month and total, and what they mean."""
-        site = self._sites.find(request.match_info["site"])
-        metric = parse_metric(request.query, site.settings.metric)
+        site = self._sites.find(request.get("site") or request.match_info["site"])
+        metric = site.settings.metric
+        if "?" in request.raw_path:
+            metric = parse_metric(request.query, metric)
         snapshot = await self._snapshots.of(site)
         answer = widget_answer(snapshot, site, metric)
         return cacheable_json(request, answer.body, answer.etag, STALE if snapshot.stale else FRESH)
 
-    async def get_pages(self, request: web.Request) -> web.Response:
+    async def get_pages(self, request: web.Request) -> web.StreamResponse:
         """Answer with the views of up to 500 pages, in the order in which they were asked for."""
         site = self._sites.find(request.match_info["site"])
         return await self._views(request, site, request.query.getall("path", []))
 
-    async def post_pages(self, request: web.Request) -> web.Response:
+    async def post_pages(self, request: web.Request) -> web.StreamResponse:
         """Answer as to a GET; the paths of a long list, which no URL has room for, are in the body."""
         site = self._sites.find(request.match_info["site"])
         return await self._views(request, site, parse_listing(await read_body(request, MAX_LISTING_BYTES)))
 
-    async def _views(self, request: web.Request, site: Site, asked: Sequence[str]) -> web.Response:
+    async def _views(self, request: web.Request, site: Site, asked: Sequence[str]) -> web.StreamResponse:
         pages = pages_of(asked, site.settings.query_allow)
         known = [page for page in pages if page is not None]
         views = dict(zip(known, await self._pages.of(site, known), strict=True)) if known else {}

@@ -5,10 +5,11 @@ from datetime import date
 from typing import Final, Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
+from counter.errors import InvalidInputError
 from counter.sites.model import Site
 from counter.widget.kept import Kept
 from counter.widget.past import Past
-from counter.widget.periods import MOST_DAYS, Asked, Period, bins, period_of
+from counter.widget.periods import MOST_DAYS, Asked, Period, bins, months_before, period_of
 from counter.widget.series import Days, Hours, Series, Top, TopPages, day_points, hour_points
 from counter.widget.snapshot import Snapshot
 from counter.widget.snapshots import Snapshots
@@ -99,7 +100,7 @@ class History:
         today = today_of(site, snapshot)
         # The snapshot's days are newer than what Postgres has of them.
         newer = {day: counts for day, counts in snapshot.days.items() if day in period and day <= today}
-        since = min([today, *(day for day in snapshot.days if day < today), *([first] if first else [])])
+        since = min(day for day in (today, snapshot.counted, first) if day)
         return DayHistory({**closed, **newer}, since, stale or snapshot.stale)
 
     async def by_hour(self, site: Site, period: Period, snapshot: Snapshot) -> Series:
@@ -128,7 +129,10 @@ class History:
         """
         snapshot = await self._snapshots.of(site)
         asked = Asked("day", first, last)
-        period = period_of(asked, today_of(site, snapshot), site.settings.first_weekday, MOST_TOP_DAYS)
+        today, months = today_of(site, snapshot), site.settings.page_months
+        period = period_of(asked, today, site.settings.first_weekday, MOST_TOP_DAYS)
+        if months and period.first < months_before(today, months):
+            raise InvalidInputError(f"views of pages by day are kept for {months} months")
         return await self.top_of(site, period, snapshot)
 
     async def top_of(self, site: Site, period: Period, snapshot: Snapshot) -> Top:

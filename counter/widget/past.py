@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from counter.buckets.base import Counts
+from counter.buckets.calls import HOURS
 from counter.buckets.store import BucketStore
 from counter.buckets.stored import StoredBucket
 from counter.database import Pool, acquired, read_query
@@ -36,7 +37,7 @@ class Past:
         return {row["day"]: Counts(*tuple(row)[1:]) for row in rows}, first
 
     async def hours(self, site: Site, period: Period) -> Hours:
-        """Return the views and visits of each hour that has any.
+        """Return the views and visits of each hour that has any, None where they are kept no longer.
 
         Raises:
             AggregatesUnavailableError, BucketsUnavailableError, BucketsCorruptError: a store cannot be read.
@@ -46,11 +47,15 @@ class Past:
             rows = await connection.fetch(
                 read_query("widget.hours"), site.id, *period, *self._columns(site, opened)
             )
-        found = {(row["day"], row["hour"]): (row["views"], row["visits"]) for row in rows}
+        found: dict[tuple[date, int], tuple[int, int] | None] = {
+            (row["day"], row["hour"]): (row["views"], row["visits"]) for row in rows
+        }
         for bucket in opened:
             for hour, gained in enumerate(zip(bucket.hour_views, bucket.hour_visits, strict=True)):
-                views, visits = found.get((bucket.name.day, hour), (0, 0))
+                views, visits = found.get((bucket.name.day, hour)) or (0, 0)
                 found[bucket.name.day, hour] = (views + gained[0], visits + gained[1])
+        # A day of which a part is kept no longer is not known.
+        found |= {(row["day"], hour): None for row in rows if row["hour"] is None for hour in HOURS}
         return found
 
     async def top_pages(self, site: Site, period: Period, number: int) -> TopPages:

@@ -1,5 +1,6 @@
 """Which stretches of local days a history is made of, and the hours of a day, summer time included. Pure."""
 
+from calendar import monthrange
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Final, Literal, NamedTuple, get_args
@@ -113,6 +114,12 @@ def recent(unit: Unit, today: date, first_weekday: int, number: int) -> list[Per
     else:
         first = today - timedelta(days=number - 1)
     return bins(unit, Period(first, today), first_weekday)
+
+
+def months_before(day: date, number: int) -> date:
+    """Return the same day so many months before, or the last of that month where it is shorter."""
+    first = _months_before(day.replace(day=1), number)
+    return first.replace(day=min(day.day, monthrange(first.year, first.month)[1]))
 
 
 def hours_of(day: date, zone: ZoneInfo) -> list[Hour]:

@@ -13,8 +13,8 @@ from counter.widget.periods import Period, hours_of
 Days = Mapping[date, Counts]
 """Each day that has any figure."""
 
-Hours = Mapping[tuple[date, int], tuple[int, int]]
-"""Views and visits of each local hour that has any, by day and hour."""
+Hours = Mapping[tuple[date, int], tuple[int, int] | None]
+"""Views and visits of each local hour that has any, by day and hour; None where they are kept no longer."""
 
 
 TopPages = list[tuple[str, int]]
@@ -91,7 +91,8 @@ def hour_points(hours: Hours, period: Period, zone: ZoneInfo, since: date, now_m
         for hour in hours_of(day, zone):
             if hour.start.timestamp() * 1000 > now_ms:
                 break
-            views, visits = hours.get((day, hour.number), (0, 0)) if day >= since else (None, None)
+            known = hours.get((day, hour.number), (0, 0)) if day >= since else None
+            views, visits = known or (None, None)
             over = hour.end.timestamp() * 1000 <= now_ms
             start, end = hour.start.isoformat(), hour.end.isoformat()
             points.append(Point(start, end, views, visits, None, None, complete=over))
@@ -106,7 +107,7 @@ def add_days(days: Days, period: Period) -> Counts:
 def _day_point(days: Days, stretch: Period, since: date, today: date) -> Point:
     start, end = stretch.first.isoformat(), stretch.last.isoformat()
     over = stretch.last < today
-    if stretch.last < since:
+    if stretch.last < since and not any(day in days for day in stretch.each_day()):
         return Point(start, end, None, None, None, None, complete=over)
     if start == end:
         sums = days.get(stretch.first, NONE)

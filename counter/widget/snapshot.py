@@ -16,6 +16,7 @@ class Snapshot(msgspec.Struct, frozen=True):
         online: distinct visitors with a sign in the online window, exact.
         total: all days and adjustments.
         days: each of the latest days that has any.
+        counted: the first of these days on which anything was counted, not only adjusted.
         stale: they could not be read anew.
     """
 
@@ -24,6 +25,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     total: Counts
     days: dict[date, Counts]
     stale: bool = False
+    counted: date | None = None
 
 
 def add_up(live: LiveSite, as_of_ms: int) -> Snapshot:
@@ -44,4 +46,7 @@ def add_up(live: LiveSite, as_of_ms: int) -> Snapshot:
         gained = max(0, visitors - days[day].visitors)
         days[day] += Counts(visitors=gained)
         total += Counts(visitors=gained)
-    return Snapshot(as_of_ms, live.online, total, days)
+    counted = min((day for day in days), default=None)
+    for day, amounts in live.base.adjusted.items():
+        days[day] = days.get(day, Counts()) + amounts
+    return Snapshot(as_of_ms, live.online, total, days, counted=counted)

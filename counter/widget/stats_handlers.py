@@ -87,7 +87,8 @@ class StatsHandlers:
             unit=parse_asked(request.query.get("unit", "day"), None, None).unit,
             metric=parse_metric(request.query, site.settings.metric),
             language=self._languages.pick(
-                request.query.get("lang"), request.headers.get("Accept-Language", "")
+                request.query.get("lang") or site.settings.language,
+                request.headers.get("Accept-Language", ""),
             ),
         )
         key = (site.key, view.unit, view.metric, view.language.code)

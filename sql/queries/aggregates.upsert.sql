@@ -1,4 +1,5 @@
 -- Writes the absolute values of some buckets. A row that holds a later version stays as it is.
+-- One that is kept no longer, and that an old copy of Redis brings back, is not written again.
 -- $1 site ids, $2 days, $3 lanes, $4 generations, $5 parts, $6 views, $7 visits, $8 visitors, $9 bots,
 -- $10 views and $11 visits of the hours (as text), $12 HyperLogLogs, $13 versions, $14 tokens (as text)
 insert into aggregates as kept (
@@ -15,6 +16,16 @@ from unnest(
     site_id, day, lane, generation, part, views, visits, visitors, bots, hour_views, hour_visits, hyperloglog, version,
     tokens
 )
+where not exists (
+        select from carried
+        where (carried.site_id, carried.lane, carried.generation) = (bucket.site_id, bucket.lane, bucket.generation)
+            and bucket.day <= carried.days_through and bucket.part <= carried.days_part
+    )
+    or exists (
+        select from aggregates as written
+        where (written.site_id, written.day, written.generation, written.part, written.lane)
+            = (bucket.site_id, bucket.day, bucket.generation, bucket.part, bucket.lane)
+    )
 order by site_id, day, generation, part, lane
 on conflict (site_id, day, generation, part, lane) do update set
     views = excluded.views,

@@ -17,13 +17,17 @@ left join (
         sum(case when metric = 'visits' then amount end) as visits,
         sum(case when metric = 'visitors' then amount end) as visitors
     from adjustments
-    where site_id = any($1::integer[])
+    where site_id = any($1::integer[]) and page is null
     group by site_id
 ) as ledger on ledger.site_id = sites.id
 left join (
     select
         site_id, sum(views) as views, sum(visits) as visits, sum(visitors) as visitors, sum(bots) as bots
-    from aggregates
+    from (
+        select site_id, views, visits, visitors, bots from aggregates
+        union all
+        select site_id, views, visits, visitors, bots from carried
+    ) as days
     where site_id = any($1::integer[])
     group by site_id
 ) as counted on counted.site_id = sites.id

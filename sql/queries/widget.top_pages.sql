@@ -24,9 +24,12 @@ counted as (
     select pages.path, kept.views from kept join pages on pages.id = kept.page_id
     union all
     select path, views from gained
+    union all
+    select page, amount from adjustments where site_id = $1 and page is not null and day between $2 and $3
 )
 select path, sum(views)::bigint as views
 from counted
 group by path
+having sum(views) > 0
 order by sum(views) desc, path collate "C"
 limit $4

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from counter.commands.running import counts
 from counter.config import Settings
-from counter.imports.file import LogFile
+from counter.imports.file import LogFile, in_time_order
 from counter.imports.importer import Importer
 from counter.imports.lane import open_lane
 from counter.imports.plan import Options
@@ -58,14 +58,17 @@ class Archive:
         async with counts(self.settings) as both:
             await SiteStore(both.connection).remove("old")
 
-    async def take(self, path: Path = LOG, options: Options = EVERYTHING) -> Tally | None:
-        """Import a file as the command does."""
+    async def take(
+        self, *paths: Path, options: Options = EVERYTHING, jobs: int = 0, adds: bool = False
+    ) -> Tally | None:
+        """Import files as the command does."""
         least = with_least_rights(self.settings)
         lane = partial(open_lane, least.redis_url.get_secret_value(), 5)
         async with counts(least) as both:
             site = await SiteStore(both.connection).find("old")
-            importer = Importer(both.connection, both.rollup, lane, SetClock())
-            return await importer.run(LogFile(path), site, options)
+            importer = Importer(both.connection, both.rollup, lane, SetClock(), jobs, adds=adds)
+            log = LogFile(*in_time_order(paths or [LOG], options.format))
+            return await importer.run(log, site, options)
 
     async def rows(self, *, without: tuple[str, ...] = ()) -> Rows:
         """All rows of all tables, but for some columns; pages by their paths."""

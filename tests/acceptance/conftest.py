@@ -94,7 +94,7 @@ async def running(settings: Settings, clock: SetClock) -> AsyncIterator[Running]
     async with (
         build(with_least_rights(settings), clock) as service,
         listening(service.admin, "127.0.0.1", 0) as admin,
-        listening(service.public, "127.0.0.1", 0) as public,
+        listening(service.public, "127.0.0.1", 0, express=service.express) as public,
         ClientSession() as session,
     ):
         yield Running(public, admin, session, clock, settings)

@@ -633,3 +633,17 @@ async def test_what_is_away_is_not_called_wrong(audited: Audited) -> None:
     assert good == {"eviction", "persistence", "memory", "expiry", "salts", "spool"}
     audited.settings = audited.settings.model_copy(update={"database_url": database_url})
     assert (await audited.check())[0] == 0
+
+
+async def test_textfile_for_prometheus(audited: Audited, tmp_path: Path) -> None:
+    """The result is written as metrics as well; where that cannot be done, it is said."""
+    file = tmp_path / "counter.prom"
+    await audited.change_row("visits = visits + 1")
+    assert (await audited.check("--textfile", str(file)))[0] == 1
+    lines = file.read_text().splitlines()
+    assert 'counter_check_problems{check="totals"} 1.0' in lines
+    assert 'counter_check_problems{check="memory"} 0.0' in lines
+    assert 'counter_check_unseen{check="totals"} 0.0' in lines
+    assert "counter_check_sites 1.0" in lines
+    code, _said, complained = await audited.run("check", "--textfile", str(tmp_path / "none" / "x.prom"))
+    assert (code, "cannot be written" in complained) == (2, True), complained

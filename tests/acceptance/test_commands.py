@@ -61,7 +61,7 @@ async def test_site_from_add_to_remove(service: Running, shell: Shell) -> None:
     await shell.must("site", "set", "xa-moi", "--time-zone", "Asia/Kathmandu", "--metric", "views")
     shown = await shell.must("site", "show", "xa-moi")
     assert '<script async src="https://HOST/counter.js" data-site="xa-moi"></script>' in shown
-    for line in ("time_zone: Asia/Kathmandu", "first_weekday: sunday", "metric: views", "hosts: xa.example"):
+    for line in ("time_zone: Asia/Kathmandu", "week_start: sunday", "metric: views", "hosts: xa.example"):
         assert line in shown
     while (await service.get("/v1/sites/xa-moi/widget")).status == 404:
         pass

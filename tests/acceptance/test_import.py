@@ -14,7 +14,7 @@ from counter.config import Settings
 from counter.errors import ImportFileError
 from counter.hits.bots import is_bot
 from counter.imports.plan import Options
-from tests.acceptance.archive import LOG, VIEWS, Archive, opened, unpacked
+from tests.acceptance.archive import EVERYTHING, LOG, VIEWS, Archive, opened, unpacked
 from tests.acceptance.conftest import NOON, Running
 
 DAYS = [date(2015, 5, day) for day in (17, 18, 19, 20)]
@@ -113,7 +113,7 @@ async def test_same_file_again_changes_nothing(archive: Archive, tmp_path: Path)
     assert await archive.rows() == before
     for options in (Options(), Options("all"), Options("pages", "in")):
         with pytest.raises(ImportFileError, match="was imported with requests=all bots=in, and that stays"):
-            await archive.take(plain, options)
+            await archive.take(plain, options=options)
     with plain.open("a", encoding="utf-8") as file:
         file.write(LINE)
     with pytest.raises(ImportFileError, match="begins with 10000 lines that were imported"):
@@ -224,7 +224,7 @@ async def live_keys(redis: Redis) -> dict[bytes, Any]:
 
 
 async def test_log_of_today_adds_to_live_counts(service: Running, tmp_path: Path) -> None:
-    """History of a day that is counted live, too, is added to it, in the shown numbers and in the table."""
+    """A day that is counted live, too, is refused, or added to if that is asked for."""
     async with Redis.from_url(service.settings.redis_url.get_secret_value()) as redis:
         archive = Archive(service.settings, redis)
         await service.add_site("old", time_zone="UTC", metric="views")
@@ -232,7 +232,75 @@ async def test_log_of_today_adds_to_live_counts(service: Running, tmp_path: Path
         at = datetime.fromtimestamp(NOON / 1000 - 3600, UTC)
         path = tmp_path / "today.log"
         path.write_text(LINE.replace("17/May/2015:10:05:03", f"{at:%d/%b/%Y:%H:%M:%S}") * 3)
-        await archive.take(path)
+        before = await archive.rows()
+        with pytest.raises(ImportFileError, match="1 of these days were counted live"):
+            await archive.take(path)
+        assert (await archive.rows())["imports"] == before["imports"] == []
+        assert await archive.leftovers() == []
+        await archive.take(path, adds=True)
         shown = await service.widget("old")
         assert (shown["today"], shown["total"]) == (4, 4)
         assert (await service.widget("old", metric="visitors"))["today"] == 2
+
+
+async def test_many_files_and_processes_are_one_log(archive: Archive, tmp_path: Path) -> None:
+    """Files in any order, read by several processes, leave the rows of the whole log read by one."""
+    await archive.take()
+    expected = await archive.history()
+    await archive.remove_site()
+    await archive.add_site()
+    lines = unpacked()
+    paths = [tmp_path / name for name in ("z.log", "b.log", "a.log")]
+    for path, part in zip(paths, (lines[:3000], lines[3000:7000], lines[7000:]), strict=True):
+        path.write_bytes(b"".join(part))
+    tally = await archive.take(*reversed(paths), jobs=2)
+    assert tally is not None
+    assert (tally.lines, tally.views) == (10_000, 10_000)
+    found = await archive.history()
+    assert found["imports"][0].pop("file_name") == "z.log b.log a.log"
+    del expected["imports"][0]["file_name"]
+    assert found == expected
+    assert await archive.take() is None
+
+
+async def test_days_after_until_are_left_out(archive: Archive) -> None:
+    """What was counted live is left out of a log by its day."""
+    tally = await archive.take(options=EVERYTHING._replace(until=DAYS[1]))
+    assert tally is not None
+    assert tally.skipped == {"after --until": sum(VIEWS[2:])}
+    assert [row["views"] for row in await archive.days()] == VIEWS[:2]
+
+
+async def test_command_takes_patterns_and_formats(archive: Archive, tmp_path: Path) -> None:
+    """A log of IIS in two files that a pattern names, and a format of one's own."""
+    head = b"#Software: Microsoft Internet Information Services 10.0\n#Version: 1.0\n"
+    fields = b"#Fields: date time cs-method cs-uri-stem cs-uri-query c-ip cs(User-Agent) sc-status\n"
+    for name, day in (("u_ex2.log", b"18"), ("u_ex1.log", b"17")):
+        line = b"2015-05-" + day + b" 10:05:03 GET /tin/ - 192.0.2.1 Mozilla/5.0+(X11;+Linux+x86_64) 200\n"
+        (tmp_path / name).write_bytes(head + fields + line)
+    custom = tmp_path / "custom.log"
+    custom.write_text("192.0.2.9|2015-05-19T10:05:03+00:00|GET /b HTTP/2.0|200\n")
+    for words, said in (
+        ((tmp_path / "u_ex*.log",), "8 lines: 2 views counted, 0 by bots apart\nskipped 6: a directive"),
+        ((custom, "--format", "$remote_addr|$time_iso8601|$request|$status"), "1 lines: 1 views counted"),
+        (
+            (custom, "--format", "$remote_addr|$status"),
+            "lacks a time ($time_local or $time_iso8601 or $msec)",
+        ),
+    ):
+        process = await archive.command(*words)
+        output, _ = await process.communicate()
+        assert said in output.decode()
+    assert [(row["day"].day, row["views"]) for row in await archive.days()] == [(17, 1), (18, 1), (19, 1)]
+
+
+async def test_dry_run_of_a_log_changes_nothing(archive: Archive) -> None:
+    """It tells what the site would show, and leaves no row and no key."""
+    empty = await archive.history()
+    process = await archive.command(LOG, "--dry-run")
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    assert "total views" in output.decode()
+    assert "a dry run: nothing was changed" in output.decode()
+    assert await archive.history() == empty
+    assert await archive.leftovers() == []

@@ -79,6 +79,7 @@ STEPS = [
     (AggregateStore, "write", 1),
     (ImportStore, "finish", 1),
     (Rollup, "refresh_base", 1),
+    (Rollup, "refresh_base", 2),
     (BucketStore, "discard", 1),
     (ImportLane, "clear", 1),
 ]

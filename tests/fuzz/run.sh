@@ -7,7 +7,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${SECONDS_EACH:-60}
-targets=${TARGETS:-hit_body address_header log_line spool_segment}
+targets=${TARGETS:-hit_body address_header log_line log_formats mysql_dump import_files spool_segment}
 venv=$(mktemp -d)
 trap 'rm -rf "$venv"' EXIT
 .venv/bin/python -m venv "$venv"

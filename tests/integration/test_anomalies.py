@@ -28,18 +28,19 @@ class Watch:
     def __init__(self, connection: Connection, sites: int = 10) -> None:
         self._registry = CollectorRegistry()
         self._connection = connection
-        self.anomalies = Anomalies(Metrics(self._registry).rollup, sites)
+        metrics = Metrics(self._registry)
+        self.anomalies = Anomalies(metrics.rollup, metrics.silence, sites)
 
     async def look(self) -> dict[str, float]:
         await self.anomalies.look(self._connection, NOW_MS)
         return self.series()
 
-    def series(self) -> dict[str, float]:
+    def series(self, name: str = "counter_site_hour_ratio") -> dict[str, float]:
         return {
-            sample.labels["site"]: sample.value
+            sample.labels.get("site", ""): sample.value
             for metric in self._registry.collect()
             for sample in metric.samples
-            if sample.name == "counter_site_hour_ratio"
+            if sample.name == name
         }
 
 
@@ -85,3 +86,25 @@ async def test_process_that_leads_no_longer_shows_nothing(
     assert await watch.look() == {"site": 4.0}
     watch.anomalies.forget()
     assert watch.series() == {}
+
+
+async def test_site_that_falls_silent(
+    connection: Connection, aggregates: AggregateStore, add_site: Callable[..., Any]
+) -> None:
+    """A site that always has views in an hour and has none is told, whatever it had in other hours."""
+    sites = {name: await add_site(name) for name in ("silent", "busy", "holiday", "new")}
+    today = date(2026, 6, 10)
+    rows = [row(sites["silent"], today, 10, 50), row(sites["busy"], today, 11, 1)]
+    for week in range(1, 5):
+        day = today - timedelta(7 * week)
+        rows += [row(sites["silent"], day, 11, 20 * week), row(sites["busy"], day, 11, 500)]
+        rows += [row(sites["holiday"], day, 11, 500 if week != 3 else 2)]
+        rows += [row(sites["new"], day, 11, 500)] if week < 4 else []
+    await aggregates.write(rows)
+    watch = Watch(connection)
+    await watch.look()
+    assert watch.series("counter_site_silent_usual_views") == {"silent": 50.0}
+    assert watch.series("counter_silent_sites") == {"": 1.0}
+    watch.anomalies.forget()
+    assert watch.series("counter_site_silent_usual_views") == {}
+    assert watch.series("counter_silent_sites") == {"": 0.0}

@@ -202,7 +202,7 @@ async def test_secrets_for_compose(secrets, tmp_path):
 
 
 async def test_roles_for_compose(secrets, tmp_path, here):
-    """The script that the container runs at its first start gives both roles their passwords and least rights."""
+    """The script that the container runs at its first start gives all roles their passwords and least rights."""
     programs = postgres_programs()
     script = (here / "deploy" / "postgres-init.sh").read_text()
     script = script.replace("/run/secrets", str(secrets)).replace("/etc/counter", str(here / "deploy"))
@@ -223,7 +223,7 @@ async def test_roles_for_compose(secrets, tmp_path, here):
             "select rolpassword from pg_authid where rolname like 'counter!_%' escape '!'"
         )
         await connection.close()
-    assert [password[:14] for (password,) in passwords] == ["SCRAM-SHA-256$"] * 2
+    assert [password[:14] for (password,) in passwords] == ["SCRAM-SHA-256$"] * 3
 
 
 def test_help_lists_every_target(here):

@@ -43,7 +43,7 @@ async def process(hot: Hot, url: str, silent_seconds: float) -> AsyncIterator[Pr
         system_clock,
         metrics.rollup,
         ROUND_SECONDS,
-        Anomalies(metrics.rollup, 10),
+        Anomalies(metrics.rollup, metrics.silence, 10),
         silent_seconds,
     )
     async with loop.running():

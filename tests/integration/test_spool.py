@@ -1,9 +1,10 @@
 """The spool between a lane and a real Valkey: what was acknowledged is counted once, whatever happens to the file."""
 
 import asyncio
+import os
 import resource
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 
@@ -259,6 +260,40 @@ async def test_many_segments_are_replayed_in_order(
         assert len(segments(tmp_path)) > 5
         link.refuses = False
         await until_views(hot, 30)
+
+
+async def test_left_segments_are_replayed_in_the_order_of_their_making(
+    hot: Hot, link: Link, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A note of progress makes the oldest file the one that changed last; its hits still come first, and count."""
+    monkeypatch.setattr("counter.buckets.spool.SEGMENT_BYTES", 200)
+    async with working(link.url, tmp_path) as gone:
+        away(link)
+        for _hit in range(30):
+            await gone.hit()
+    left = segments(tmp_path)
+    assert len(left) > 5
+    os.utime(left[0])
+    link.refuses = False
+    async with working(link.url, tmp_path):
+        await until_views(hot, 30)
+
+
+async def test_left_segments_have_one_heir(
+    hot: Hot, link: Link, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of workers that look at once, one replays all that a dead one left: two would overtake each other."""
+    monkeypatch.setattr("counter.buckets.spool.SEGMENT_BYTES", 200)
+    async with working(link.url, tmp_path) as gone:
+        away(link)
+        for _hit in range(60):
+            await gone.hit()
+    async with AsyncExitStack() as workers:
+        makers = [workers.enter_async_context(working(link.url, tmp_path)) for _ in range(4)]
+        heirs = await asyncio.gather(*makers)
+        link.refuses = False
+        await until_views(hot, 60)
+        assert [heir.value("counter_replayed_hits_total") for heir in heirs].count(0) == 3
 
 
 async def test_hits_during_a_replay_go_behind_it(hot: Hot, link: Link, tmp_path: Path) -> None:

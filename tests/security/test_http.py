@@ -11,8 +11,8 @@ from aiohttp import ClientSession, web
 
 from counter import connections as connections_module
 from counter import http as http_module
+from counter.bodies import BODY_SECONDS, SlowBodyError
 from counter.config import Settings
-from counter.http import BODY_SECONDS, SlowBodyError
 from counter.listen import listening
 from counter.metrics import Metrics
 from tests.acceptance.conftest import PERSON, Running, SetClock, running

@@ -11,24 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counter.buckets.batch import NO_VISITOR, Batch, Hit, Kind
-from counter.buckets.keys import BucketName, LaneKeys
+from counter.buckets.keys import BucketName
 from counter.hits.visitors import ID_BYTES
 from counter.sites.model import Site
 from tests.unit.making import ms, site_with
 
-KEYS = LaneKeys("3")
 MIDNIGHT = ms("2026-11-24T00:00+07:00")
 SITES = [
     site_with("portal"),
     site_with("news", page_cap=2, visit_timeout_seconds=60, online_window_seconds=10),
     site_with("lord-howe", time_zone="Australia/Lord_Howe"),
 ]
-GROUP_KEYS = 7
 
 
 class Group(NamedTuple):
     """What `record.lua` reads of one group."""
 
+    site: str
     name: str
     hour: str
     carries: bool
@@ -50,7 +49,6 @@ class Group(NamedTuple):
 class Packed(NamedTuple):
     """A packed batch, read as the script reads it."""
 
-    names: list[str]
     groups: list[Group]
     ids: list[bytes]
 
@@ -67,10 +65,10 @@ def pack(hits: list[Hit], *, expires: bool = True) -> Packed:
     for hit in hits:
         batch.add(hit)
     assert len(batch) == len(hits)
-    names, groups, ids = batch.pack(KEYS, "g1", expires=expires)
+    groups, ids = batch.pack("g1", expires=expires)
     assert len(ids) % ID_BYTES == 0
     in_eights = [ids[at : at + ID_BYTES] for at in range(0, len(ids), ID_BYTES)]
-    return Packed(names, [Group(*group) for group in msgspec.msgpack.decode(groups)], in_eights)
+    return Packed([Group(*group) for group in msgspec.msgpack.decode(groups)], in_eights)
 
 
 def visitor(number: int, day: str) -> bytes:
@@ -122,11 +120,10 @@ def test_packing_loses_nothing(sent, expires):
 
 @given(sent=st.lists(hits(), max_size=40))
 def test_group_is_of_one_site_day_and_hour(sent):
-    """A group's bucket, hour and rules are those of each of its hits, and seven keys go with it."""
+    """A group's bucket, hour and rules are those of each of its hits, and it names its site."""
     packed = pack(sent)
-    assert len(packed.names) == GROUP_KEYS * len(packed.groups)
     by_key = {site.key: site for site in SITES}
-    for number, group in enumerate(packed.groups):
+    for group in packed.groups:
         key, day, generation = BucketName.parse(group.name)
         site, settings = by_key[key], by_key[key].settings
         assert generation == "g1"
@@ -136,10 +133,7 @@ def test_group_is_of_one_site_day_and_hour(sent):
         assert group.timeout_ms == settings.visit_timeout_seconds * 1000
         assert group.window_ms == settings.online_window_seconds * 1000
         assert group.page_cap == settings.page_cap
-        assert packed.names[number * GROUP_KEYS : (number + 1) * GROUP_KEYS] == [
-            *(KEYS.site(key, kind) for kind in ("seen", "present", "index")),
-            *(KEYS.bucket(group.name, kind) for kind in ("day", "visitors", "pages", "changed")),
-        ]
+        assert group.site == key
 
 
 @given(sent=st.lists(hits(), max_size=40))
@@ -158,7 +152,7 @@ def test_nothing_is_packed_as_bytes(sent):
     batch = Batch()
     for hit in sent:
         batch.add(hit)
-    _names, groups, _ids = batch.pack(KEYS, "g1", expires=True)
+    groups, _ids = batch.pack("g1", expires=True)
     waiting = [msgspec.msgpack.decode(groups)]
     while waiting:
         value = waiting.pop()
@@ -203,5 +197,5 @@ def test_settings_that_change_while_a_batch_gathers():
 
 
 def test_empty_batch():
-    """A batch without hits has no keys, groups or ids."""
-    assert pack([]) == Packed([], [], [])
+    """A batch without hits has no groups or ids."""
+    assert pack([]) == Packed([], [])

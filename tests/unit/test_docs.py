@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-PAGES = ("SECURITY.md", "docs/security.md", "docs/privacy.md")
+PAGES = ("SECURITY.md", "docs/security.md", "docs/privacy.md", "docs/monitoring.md", "docs/runbook.md")
 FILE = re.compile(r"`((?:counter|deploy|docs|sql|tests)/[\w./-]+|[A-Z]\w+(?:\.md)?|\.dockerignore)`")
 
 

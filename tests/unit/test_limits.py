@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counter.hits.admission import Verdict
-from counter.hits.limits import BURST_SECONDS, DEBT_SECONDS, Limits, Rates, prefixes
+from counter.hits.limits import BURST_SECONDS, DEBT_SECONDS, Limits, Rates, prefixes_of
 from tests.unit.making import site_with
 
 RATES = Rates(address_per_second=1, network_per_second=4, site_per_second=0, new_visitors_per_minute=6)
@@ -25,7 +25,9 @@ class Ticks:
 
 
 def admitted(limits: Limits, address: str, beacons: int, kind: str = "view") -> int:
-    return sum(limits.refuses(kind, SITE, ip_address(address)) is None for _beacon in range(beacons))
+    return sum(
+        limits.refuses(kind, SITE, prefixes_of(ip_address(address))) is None for _beacon in range(beacons)
+    )
 
 
 def test_flood_from_one_address_is_cut_to_its_burst():
@@ -56,7 +58,7 @@ def test_neighbours_share_a_network():
     """A whole /24 has a limit of its own, and so has a /48; another network has none of it."""
     limits = Limits(RATES, Ticks())
     assert sum(admitted(limits, f"203.0.113.{host}", BURST) for host in range(100)) == 4 * BURST
-    assert limits.refuses("view", SITE, ip_address("203.0.113.200")) is Verdict.NETWORK_RATE
+    assert limits.refuses("view", SITE, prefixes_of(ip_address("203.0.113.200"))) is Verdict.NETWORK_RATE
     assert admitted(limits, "203.0.114.1", BURST) == BURST
     assert sum(admitted(limits, f"2001:db8:1:{net:x}::1", BURST) for net in range(100)) == 4 * BURST
     assert admitted(limits, "2001:db8:2::1", BURST) == BURST
@@ -73,7 +75,9 @@ def test_site_has_a_limit_of_its_own_if_it_is_set():
     """However many addresses there are, a site gets no more than it may."""
     rates = Rates(address_per_second=0, network_per_second=0, site_per_second=2, new_visitors_per_minute=0)
     limits = Limits(rates, Ticks())
-    verdicts = [limits.refuses("view", SITE, ip_address(number << 8)) for number in range(1, 101)]
+    verdicts = [
+        limits.refuses("view", SITE, prefixes_of(ip_address(number << 8))) for number in range(1, 101)
+    ]
     assert verdicts.count(None) == 2 * BURST
     assert verdicts.count(Verdict.SITE_RATE) == 100 - 2 * BURST
 
@@ -82,7 +86,7 @@ def test_new_visitors_of_an_address_are_limited_and_known_ones_are_not():
     """Who changes the User-Agent with each hit is soon refused; who was there before goes on."""
     ticks = Ticks()
     limits = Limits(RATES, ticks)
-    address = ip_address("203.0.113.9")
+    address = prefixes_of(ip_address("203.0.113.9"))
     visitors = [number.to_bytes(8) for number in range(100)]
     found = [limits.refuses_visitor(address, visitor) for visitor in visitors]
     assert found == [None] * 30 + [Verdict.NEW_VISITORS] * 70
@@ -112,6 +116,6 @@ def test_prefixes_tell_subscribers_apart(one, two):
     same = one.version == two.version and (
         one == two if one.version == 4 else int(one) >> 64 == int(two) >> 64
     )
-    assert (prefixes(one)[0] == prefixes(two)[0]) == same
+    assert (prefixes_of(one)[0] == prefixes_of(two)[0]) == same
     if same:
-        assert prefixes(one)[1] == prefixes(two)[1]
+        assert prefixes_of(one)[1] == prefixes_of(two)[1]

@@ -1,18 +1,21 @@
 -- Counts one batch of hits in one lane, once.
 --
--- KEYS    1 generation, 2 token of the worker, 3 parts, 4 open, 5 dirty,
---         then for each group: seen, present, index, day, visitors, pages, changed
+-- KEYS    1 generation, 2 token of the worker, 3 parts, 4 open, 5 dirty
 -- ARGV    1 generation that the worker believes in, 2 sequence of the batch, 3 life of the token in s,
---         4 the groups (msgpack, see batch.py), 5 the visitor ids of all groups, 8 bytes each, 6 the worker
+--         4 the groups (msgpack, see batch.py), 5 the visitor ids of all groups, 8 bytes each, 6 the worker,
+--         7 prefix of the keys of sites, 8 prefix of the keys of buckets
 -- returns {'recorded', sequence before} | {'duplicate', last sequence} | {'generation', current or ''}
 --         and a duplicate writes, too, so that WAIT covers what it repeats
 --
--- Times are ms since the epoch. Nothing is written unless the whole batch is.
+-- Times are ms since the epoch. Nothing is written unless the whole batch is. The keys of a site and of a bucket are
+-- made from its name, as a thousand of them would take longer to send than to use; they share the lane's hash tag.
 
-local LANE_KEYS, GROUP_KEYS, ID_BYTES = 5, 7, 8
+local ID_BYTES = 8
 local OTHER = '(other)'
 -- The clocks of two workers may differ by this much without a visit being counted twice.
 local CLOCK_SLACK_MS = 60000
+-- How often old visitors are forgotten in the time for which they are kept.
+local FORGETS = 8
 
 local generation = current_generation(KEYS[1])
 if generation ~= ARGV[1] then return {'generation', generation} end
@@ -39,23 +42,28 @@ local function read_ids(n, carries)
   return ids, ids_before
 end
 
--- Notes the latest time of each visitor and forgets those who are older than keep_ms.
-local function note(key, latest, newest_ms, keep_ms, expires)
+-- Notes the latest time of each visitor.
+local function note(key, latest)
   local times_and_ids = {}
   for id, at in pairs(latest) do
     times_and_ids[#times_and_ids + 1] = at
     times_and_ids[#times_and_ids + 1] = id
   end
   redis.call('ZADD', key, 'GT', unpack(times_and_ids))
+end
+
+-- Forgets those who are older than keep_ms. Nobody has to be forgotten in time, as whoever reads looks at the times;
+-- so it is enough to do this now and then, by the server's clock, as the key's life is longer by that much.
+local function forget(key, newest_ms, keep_ms, expires)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', newest_ms - keep_ms - CLOCK_SLACK_MS)
-  if expires then redis.call('PEXPIRE', key, keep_ms + CLOCK_SLACK_MS) end
+  if expires then redis.call('PEXPIRE', key, keep_ms + CLOCK_SLACK_MS + math.ceil(keep_ms / FORGETS)) end
 end
 
 -- Notes each visitor's last view and returns how many visits began.
-local function visit(seen, times, ids, ids_before, timeout_ms, expires)
+local function visit(seen, times, ids, ids_before, timeout_ms)
   local scores = redis.call('ZMSCORE', seen, unpack(ids))
   local carried = #ids_before > 0 and redis.call('ZMSCORE', seen, unpack(ids_before)) or {}
-  local latest, newest_ms, visits = {}, 0, 0
+  local latest, visits = {}, 0
   for i, id in ipairs(ids) do
     latest[id] = latest[id] or tonumber(scores[i] or carried[i] or nil)
   end
@@ -63,22 +71,20 @@ local function visit(seen, times, ids, ids_before, timeout_ms, expires)
     local at, last = times[i], latest[id]
     if not last or at - last >= timeout_ms then visits = visits + 1 end
     latest[id] = math.max(at, last or at)
-    newest_ms = math.max(newest_ms, at)
   end
   if #ids_before > 0 then redis.call('ZREM', seen, unpack(ids_before)) end
-  note(seen, latest, newest_ms, timeout_ms, expires)
+  note(seen, latest)
   return visits
 end
 
 -- Notes who is online.
-local function appear(present, times, ids, ids_before, window_ms, expires)
-  local latest, newest_ms = {}, 0
+local function appear(present, times, ids, ids_before)
+  local latest = {}
   for i, id in ipairs(ids) do
     latest[id] = math.max(times[i], latest[id] or 0)
-    newest_ms = math.max(newest_ms, times[i])
   end
   if #ids_before > 0 then redis.call('ZREM', present, unpack(ids_before)) end
-  note(present, latest, newest_ms, window_ms, expires)
+  note(present, latest)
 end
 
 -- Adds the views of a page, or of the pages above the cap together.
@@ -94,44 +100,68 @@ local function add_page(pages, changed, page, views, page_cap)
   redis.call('SADD', changed, page)
 end
 
--- Raises the bucket's version, notes that it has this batch, and enters a new bucket where the rollup and the widget look for it.
-local function touch(day, index, name)
-  if redis.call('HINCRBY', day, 'version', 1) == 1 then
-    redis.call('HSET', day, 'part', redis.call('INCR', KEYS[3]))
+-- Adds to the counts of a bucket, notes that it has this batch, and enters a new one where the rollup and the widget
+-- look for it. What `fields` names is added to; returns the counts as they were.
+local function add(name, day, index, fields, amounts)
+  local before = redis.call('HMGET', day, 'version', 'forgot', unpack(fields))
+  local version = tonumber(before[1] or '0')
+  local after = {'version', version + 1, 'token:' .. ARGV[6], ARGV[2]}
+  for i, field in ipairs(fields) do
+    if amounts[i] > 0 then
+      after[#after + 1] = field
+      after[#after + 1] = string.format('%.0f', tonumber(before[i + 2] or '0') + amounts[i])
+    end
+  end
+  if version == 0 then
+    after[#after + 1] = 'part'
+    after[#after + 1] = redis.call('INCR', KEYS[3])
     redis.call('SADD', index, name)
     redis.call('SADD', KEYS[4], name)
   end
-  redis.call('HSET', day, 'token:' .. ARGV[6], ARGV[2])
+  redis.call('HSET', day, unpack(after))
   redis.call('SADD', KEYS[5], name)
+  return tonumber(before[2] or '0')
 end
 
+local function newest_of(times)
+  local newest_ms = 0
+  for _, at in ipairs(times) do newest_ms = math.max(newest_ms, at) end
+  return newest_ms
+end
+
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
-for i, group in ipairs(cmsgpack.unpack(ARGV[4])) do
-  local name, hour, carries, timeout_ms, window_ms, expires, page_cap, bots, views_at, pages, heartbeats_at =
+for _, group in ipairs(cmsgpack.unpack(ARGV[4])) do
+  local site, name, hour, carries, timeout_ms, window_ms, expires, page_cap, bots, views_at, pages, heartbeats_at =
     unpack(group)
-  local first = LANE_KEYS + (i - 1) * GROUP_KEYS
-  local seen, present, index, day, visitors, page_views, changed = unpack(KEYS, first + 1, first + GROUP_KEYS)
-  local views = #views_at
-  if views + bots > 0 then touch(day, index, name) end
-  if bots > 0 then redis.call('HINCRBY', day, 'bots', bots) end
+  local seen, present, index = ARGV[7] .. site .. ':seen', ARGV[7] .. site .. ':present', ARGV[7] .. site .. ':index'
+  local bucket = ARGV[8] .. name
+  local day = bucket .. ':day'
+  local views, visits = #views_at, 0
   if views > 0 then
     local ids, ids_before = read_ids(views, carries)
-    local visits = visit(seen, views_at, ids, ids_before, timeout_ms, expires)
-    appear(present, views_at, ids, ids_before, window_ms, expires)
-    redis.call('PFADD', visitors, unpack(ids))
-    redis.call('HINCRBY', day, 'views', views)
-    redis.call('HINCRBY', day, 'views:' .. hour, views)
-    if visits > 0 then
-      redis.call('HINCRBY', day, 'visits', visits)
-      redis.call('HINCRBY', day, 'visits:' .. hour, visits)
-    end
+    visits = visit(seen, views_at, ids, ids_before, timeout_ms)
+    appear(present, views_at, ids, ids_before)
+    redis.call('PFADD', bucket .. ':visitors', unpack(ids))
     for p = 1, #pages, 2 do
-      add_page(page_views, changed, pages[p], pages[p + 1], page_cap)
+      add_page(bucket .. ':pages', bucket .. ':changed', pages[p], pages[p + 1], page_cap)
+    end
+  end
+  if views + bots > 0 then
+    local fields = {'bots', 'views', 'views:' .. hour, 'visits', 'visits:' .. hour}
+    local forgot_ms = add(name, day, index, fields, {bots, views, views, visits, visits})
+    if views > 0 and math.abs(now_ms - forgot_ms) >= math.min(timeout_ms, window_ms) / FORGETS then
+      local newest_ms = newest_of(views_at)
+      redis.call('HSET', day, 'forgot', string.format('%.0f', now_ms))
+      forget(seen, newest_ms, timeout_ms, expires)
+      forget(present, newest_ms, window_ms, expires)
     end
   end
   if #heartbeats_at > 0 then
     local ids, ids_before = read_ids(#heartbeats_at, carries)
-    appear(present, heartbeats_at, ids, ids_before, window_ms, expires)
+    appear(present, heartbeats_at, ids, ids_before)
+    forget(present, newest_of(heartbeats_at), window_ms, expires)
   end
 end
 return {'recorded', sequence_before}

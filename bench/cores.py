@@ -1,0 +1,33 @@
+"""Which core does what: the service has one for itself, so that its speed can be told."""
+
+import os
+import shutil
+
+CORES = sorted(os.sched_getaffinity(0))
+SERVICE_CORE = CORES[0]
+LOAD_CORE = CORES[-1]
+"""Load and stores share it, as on the smallest machine with two cores."""
+
+
+def pinned(core: int) -> list[str]:
+    """Return the words before a command that keep it on a core."""
+    return ["taskset", "--cpu-list", str(core)] if shutil.which("taskset") else []
+
+
+def pin(process: int, core: int) -> None:
+    """Keep a process that runs, with its threads, on a core."""
+    for thread in os.listdir(f"/proc/{process}/task"):
+        os.sched_setaffinity(int(thread), {core})
+
+
+def cpu_seconds(process: int) -> float:
+    """Return the seconds that a process has computed so far."""
+    with open(f"/proc/{process}/stat", encoding="ascii") as file:  # noqa: PTH123 - no file on a disk
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mb(process: int) -> float:
+    """Return the memory of a process, in MB."""
+    with open(f"/proc/{process}/statm", encoding="ascii") as file:  # noqa: PTH123 - no file on a disk
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6

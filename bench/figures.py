@@ -1,0 +1,158 @@
+"""What is measured: each figure is the median of ratios, whose two sides were measured one after the other."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from statistics import median
+
+from aiohttp import ClientSession
+
+from bench.load import Answered, Load, LoadError, send
+from bench.place import SITE, Place, Service
+
+HIT = Load("/v1/hits?quiet=1")
+BARE_HIT = replace(HIT, target="/hits")
+WIDGET = f"/v1/sites/{SITE}/widget"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table.
+
+    Attributes:
+        name: what is compared with what.
+        must: the least, or with `at_most` the greatest, value that is good enough.
+        raw: what each round measured, for whoever doubts the median.
+    """
+
+    name: str
+    value: float
+    must: float
+    at_most: bool = False
+    unit: str = ""
+    raw: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is good enough."""
+        return self.value <= self.must if self.at_most else self.value >= self.must
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """How often, and how long, each side is measured."""
+
+    number: int
+    seconds: float
+
+
+Measure = Callable[[Place, Rounds], Awaitable[list[Figure]]]
+
+
+async def ratio(
+    name: str, ours: tuple[str, Load], bare: tuple[str, Load], rounds: Rounds, must: float
+) -> Figure:
+    """Compare what one address answers in a second with what another one does."""
+    ratios, raw = [], []
+    for _ in range(rounds.number):
+        theirs = await send(*bare, rounds.seconds)
+        own = await send(*ours, rounds.seconds)
+        ratios.append(own.per_second / theirs.per_second)
+        raw.append(f"{own.per_second:.0f}/{theirs.per_second:.0f}")
+    return Figure(name, median(ratios), must, raw=raw)
+
+
+@asynccontextmanager
+async def both(place: Place, body: bytes = b"{}") -> AsyncIterator[tuple[Service, str]]:
+    """Yield the service, warmed up, and the address of the references."""
+    async with place.serving() as service, place.bare(body) as bare:
+        await send(service.public, HIT, 1)
+        yield service, bare
+
+
+async def hits(place: Place, rounds: Rounds) -> list[Figure]:
+    """Durable hits of one site, of a thousand, and over a thousand connections."""
+    await place.add_sites(1000)
+    many, crowd = replace(HIT, sites=1000), replace(HIT, connections=1000)
+    async with both(place) as (service, bare):
+        await send(service.public, many, 1)
+        before = await service.samples()
+        one = await ratio(
+            "hits, 1 site ÷ bare POST", (service.public, HIT), (bare, BARE_HIT), rounds, must=0.65
+        )
+        thousand = await ratio(
+            "hits, 1,000 sites ÷ bare POST", (service.public, many), (bare, BARE_HIT), rounds, must=0.55
+        )
+        connections = await ratio(
+            "hits, 1,000 connections ÷ 64",
+            (service.public, crowd),
+            (service.public, HIT),
+            rounds,
+            must=0.9,
+        )
+        _all_counted(before, await service.samples())
+    return [one, thousand, connections]
+
+
+async def widget(place: Place, rounds: Rounds) -> list[Figure]:
+    """The widget's JSON, and its 304, beside handlers that answer with as many bytes."""
+    await place.add_sites(0)
+    async with place.serving() as service:
+        body, tag = await _widget(service)
+    async with both(place, body) as (service, bare):
+        body, tag = await _widget(service)
+        whole = Load(WIDGET, "get")
+        known = replace(whole, known=tag)
+        return [
+            await ratio(
+                "widget JSON ÷ bare GET of the same bytes",
+                (service.public, whole),
+                (bare, replace(whole, target="/bytes")),
+                rounds,
+                must=0.85,
+            ),
+            await ratio(
+                "widget 304 ÷ bare 204",
+                (service.public, known),
+                (bare, replace(known, target="/nothing")),
+                rounds,
+                must=0.80,
+            ),
+        ]
+
+
+async def latency(place: Place, rounds: Rounds) -> list[Figure]:
+    """The slowest percent of hits at half the rate that can be had."""
+    await place.add_sites(0)
+    async with both(place) as (service, bare):
+        ours, theirs, raw = [], [], []
+        for _ in range(rounds.number):
+            for url, load, taken in ((bare, BARE_HIT, theirs), (service.public, HIT, ours)):
+                full = await send(url, load, rounds.seconds)
+                pause_ms = round(load.connections / (full.per_second / 2) * 1000 - full.p50_us / 1000)
+                half = await send(url, replace(load, pause_ms=max(1, pause_ms)), rounds.seconds)
+                taken.append(half.p99_us)
+            raw.append(f"{ours[-1]}/{theirs[-1]} µs")
+        value = median(own / bare_one for own, bare_one in zip(ours, theirs, strict=True))
+        return [Figure("p99 at half the rate ÷ bare p99", value, 5, at_most=True, raw=raw)]
+
+
+async def _widget(service: Service) -> tuple[bytes, str]:
+    async with ClientSession() as session, session.get(service.public + WIDGET) as answer:
+        return await answer.read(), answer.headers["ETag"]
+
+
+def _all_counted(before: dict[tuple[str, str], float], after: dict[tuple[str, str], float]) -> None:
+    """Make sure that no hit was fast because it was refused."""
+    grown = {key: after[key] - before.get(key, 0.0) for key in after if key[0] == "counter_hits_total"}
+    others = {name: number for (_, name), number in grown.items() if name != "view" and number}
+    if others or not grown.get(("counter_hits_total", "view")):
+        raise LoadError(f"not all hits were counted: {others}")
+
+
+def describe(answered: Answered) -> str:
+    """Return one measurement in words."""
+    return f"{answered.per_second:.0f}/s, p99 {answered.p99_us} µs"
+
+
+FIGURES: dict[str, Measure] = {"hits": hits, "widget": widget, "latency": latency}

@@ -1,0 +1,166 @@
+"""Where the measuring takes place: real stores, the real service with all its checks, and the bare references."""
+
+import asyncio
+import os
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiohttp import ClientSession
+from prometheus_client.parser import text_string_to_metric_families
+
+from bench.cores import LOAD_CORE, SERVICE_CORE, cpu_seconds, pin, pinned
+from counter.config import PREFIX
+from counter.database import connected, migrate
+from counter.embedded.postgres import Postgres
+from counter.embedded.valkey import Valkey
+from counter.sites.model import SiteSettings
+from counter.sites.store import SiteStore
+
+SITE = "bench"
+HOSTS = ("portal.example",)
+START_SECONDS = 60
+
+
+@dataclass(slots=True)
+class Service:
+    """A running `counter serve`."""
+
+    process: Process
+    public: str
+    admin: str
+    workers: list[int] = field(default_factory=list)
+
+    def cpu_seconds(self) -> float:
+        """Return the seconds that it has computed so far, workers included."""
+        return sum(map(cpu_seconds, [self.process.pid, *self.workers]))
+
+    async def samples(self) -> dict[tuple[str, str], float]:
+        """Return its metrics: (name, value of the first label) → value."""
+        async with ClientSession() as session, session.get(self.admin + "/metrics") as answer:
+            text = await answer.text()
+        return {
+            (sample.name, next(iter(sample.labels.values()), "")): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+
+class Place:
+    """Stores that are there for the bench alone."""
+
+    def __init__(self, folder: Path, valkey: Valkey, postgres: Postgres) -> None:
+        self.folder = folder
+        self.valkey = valkey
+        self.postgres = postgres
+
+    @asynccontextmanager
+    async def serving(self, **variables: str) -> AsyncIterator[Service]:
+        """Yield a service on one core, with the checks and limits as they come."""
+        environment = {
+            "COUNTER_REDIS_URL": self.valkey.url,
+            "COUNTER_DATABASE_URL": self.postgres.url,
+            "COUNTER_SPOOL_DIR": str(self.folder / "spool"),
+            "COUNTER_TRUSTED_PROXIES": "127.0.0.1/32",
+            "COUNTER_PORT": "0",
+            "COUNTER_ADMIN_PORT": "0",
+            **variables,
+        }
+        with (self.folder / "service.log").open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                *pinned(SERVICE_CORE),
+                *(sys.executable, "-m", "counter", "serve"),
+                env=_clean(os.environ) | environment,
+                stdout=PIPE,
+                stderr=log,
+            )
+        try:
+            said: dict[str, str] = {}
+            assert process.stdout  # noqa: S101 - it was asked for
+            while "readiness" not in said:
+                async with asyncio.timeout(START_SECONDS):
+                    line = (await process.stdout.readline()).decode()
+                if not line:
+                    raise RuntimeError((self.folder / "service.log").read_text(encoding="utf-8"))
+                what, _, url = line.partition(" ")
+                said[what] = url.strip()
+            yield Service(
+                process, said["script"].removesuffix("/counter.js"), said["readiness"].removesuffix("/readyz")
+            )
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+
+    @asynccontextmanager
+    async def bare(self, body: bytes = b"{}") -> AsyncIterator[str]:
+        """Yield the address of the references; `/bytes` answers with `body`."""
+        file = self.folder / "bytes"
+        file.write_bytes(body)
+        port = _free_port()
+        process = await asyncio.create_subprocess_exec(
+            *pinned(SERVICE_CORE),
+            *(sys.executable, "-m", "bench.bare", str(port), str(file)),
+            stdout=DEVNULL,
+        )
+        try:
+            await _until_answers(port)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            await process.wait()
+
+    async def add_sites(self, number: int) -> None:
+        """Register `bench`, and `bench-0` and so on."""
+        settings = SiteSettings(hosts=HOSTS)
+        async with connected(self.postgres.url) as connection, connection.transaction():
+            store = SiteStore(connection)
+            have = {site.key for site in await store.list_all()}
+            for key in [SITE, *(f"{SITE}-{each}" for each in range(number))]:
+                if key not in have:
+                    await store.add(key, settings)
+
+    async def views(self) -> int:
+        """Return the views that Postgres has."""
+        async with connected(self.postgres.url) as connection:
+            return int(await connection.fetchval("select coalesce(sum(views), 0) from aggregates"))
+
+
+@asynccontextmanager
+async def place(folder: Path) -> AsyncIterator[Place]:
+    """Yield empty, migrated stores on the core of the load."""
+    async with AsyncExitStack() as stack:
+        # As most people run Redis: synced each second.
+        valkey = Valkey(folder / "valkey", options=("--appendfsync", "everysec"))
+        postgres = Postgres(folder / "postgres")
+        await stack.enter_async_context(valkey)
+        await stack.enter_async_context(postgres)
+        for engine in (valkey, postgres):
+            pin(engine.pid, LOAD_CORE)
+        await migrate(postgres.url)
+        yield Place(folder, valkey, postgres)
+
+
+def _clean(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if not name.startswith(PREFIX)}
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+async def _until_answers(port: int) -> None:
+    async with asyncio.timeout(START_SECONDS):
+        while True:
+            try:
+                _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                return

@@ -1,0 +1,68 @@
+-- Makes the requests of one load; prints what came of them as one line of JSON.
+--
+-- arguments: kind (hit | get), target, sites, visitors, pages, tag that the client knows, pause in ms
+
+local kind, target, sites, visitors, pages, known, pause
+local sent = 0
+local threads = {}
+
+local AGENTS = {
+  'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36',
+  'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0',
+  'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Safari/605.1.15',
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1',
+  'Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36',
+}
+
+function setup(thread)
+  thread:set('number', #threads)
+  threads[#threads + 1] = thread
+end
+
+function init(arguments)
+  kind, target = arguments[1], arguments[2]
+  sites, visitors, pages = tonumber(arguments[3]), tonumber(arguments[4]), tonumber(arguments[5])
+  known, pause = arguments[6], tonumber(arguments[7])
+  math.randomseed(4711 + number)
+  refused = 0
+end
+
+-- Each visitor has an address of its own; the addresses are spread as those of real people are.
+local function address(visitor)
+  local spread = (visitor * 40503) % 16777216
+  return string.format('%d.%d.%d.%d', 11 + visitor % 80, math.floor(spread / 65536), math.floor(spread / 256) % 256, spread % 256)
+end
+
+function request()
+  sent = sent + 1
+  if kind == 'get' then
+    return wrk.format('GET', target, {['If-None-Match'] = known ~= '-' and known or nil})
+  end
+  local visitor = math.random(0, visitors - 1)
+  local site = sites == 1 and 'bench' or 'bench-' .. math.random(0, sites - 1)
+  local path = '/tin-tuc/bai-viet-' .. math.random(1, pages)
+  local body = '{"site":"' .. site .. '","path":"' .. path .. '"}'
+  return wrk.format('POST', target, {
+    ['Content-Type'] = 'text/plain;charset=UTF-8',
+    ['User-Agent'] = AGENTS[visitor % #AGENTS + 1],
+    ['Accept'] = '*/*',
+    ['Accept-Language'] = 'vi-VN,vi;q=0.9,en;q=0.8',
+    ['Accept-Encoding'] = 'gzip, deflate, br',
+    ['Origin'] = 'https://portal.example',
+    ['Referer'] = 'https://portal.example/',
+    ['X-Forwarded-For'] = address(visitor),
+  }, body)
+end
+
+function delay()
+  return pause > 0 and math.random(0, 2 * pause) or 0
+end
+
+function done(summary, latency)
+  local errors = summary.errors
+  print(string.format(
+    '{"requests": %d, "seconds": %.6f, "failed": %d, "refused": %d, "p50_us": %d, "p99_us": %d}',
+    summary.requests, summary.duration / 1e6, errors.connect + errors.read + errors.write + errors.timeout,
+    errors.status, latency:percentile(50), latency:percentile(99)
+  ))
+end

@@ -1,0 +1,25 @@
+"""How the admin listener answers."""
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from counter.http import NO_STORE, SAFE
+
+
+def health_json(body: object, status: int) -> web.Response:
+    """Answer with what a load balancer or a person wants to know now."""
+    return web.Response(
+        body=msgspec.json.encode(body),
+        status=status,
+        content_type="application/json",
+        headers=NO_STORE | SAFE,
+    )
+
+
+def exposition(request: web.Request, registry: CollectorRegistry) -> web.Response:
+    """Answer with all metrics in the format that Prometheus asks for."""
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    headers = NO_STORE | SAFE | {"Content-Type": content_type, "Vary": "Accept"}
+    return web.Response(body=encode(registry), headers=headers)

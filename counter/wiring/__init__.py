@@ -1,0 +1,1 @@
+"""Parts of the wiring that need more than a line; `counter/app.py` puts them together."""

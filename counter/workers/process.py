@@ -1,0 +1,97 @@
+"""One worker as its parent sees it: a process, a channel, and its admin listener on a private socket."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Self
+
+from aiohttp import ClientSession, UnixConnector
+
+from counter.background import end
+
+STOP: Final = b"s"
+HURRY: Final = b"h"
+"""What a parent says; the end of the channel means the first."""
+READY: Final = b"READY=1"
+BACKLOG: Final = 64
+
+
+class WorkerProcess:
+    """A running worker. It is a fresh interpreter: no thread, loop or connection of the parent's is in it.
+
+    Attributes:
+        number: of its place, from 1.
+        ready: set once it serves.
+        admin: for questions to its admin listener, whatever the host.
+    """
+
+    def __init__(
+        self, number: int, process: asyncio.subprocess.Process, channel: socket.socket, path: Path
+    ) -> None:
+        self.number = number
+        self.ready = asyncio.Event()
+        self.admin = ClientSession(connector=UnixConnector(str(path)), auto_decompress=False)
+        self._process = process
+        self._channel = channel
+        self._path = path
+        self._listening = asyncio.create_task(self._listen(), name=f"worker {number} tells")
+
+    @classmethod
+    async def start(cls, number: int, public: Sequence[socket.socket], path: Path) -> Self:
+        """Start a worker, which ends when this process does.
+
+        Args:
+            number: of its place.
+            public: the sockets that all workers share.
+            path: where its admin listener is to be; the folder must be ours alone.
+        """
+        ours, theirs = socket.socketpair()
+        ours.settimeout(0)
+        with theirs, socket.socket(socket.AF_UNIX) as admin:
+            admin.bind(str(path))
+            admin.listen(BACKLOG)
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "counter", "worker", "--number", str(number)),
+                *(word for each in public for word in ("--public", str(each.fileno()))),
+                *("--admin", str(admin.fileno()), "--parent", str(theirs.fileno())),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=[*(each.fileno() for each in public), admin.fileno(), theirs.fileno()],
+            )
+        return cls(number, process, ours, path)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """Ask it to end cleanly."""
+        self._say(STOP)
+
+    def hurry(self) -> None:
+        """Ask it to end its drain."""
+        self._say(HURRY)
+
+    async def ended(self) -> int:
+        """Wait until it has ended, give back what it had, and return its exit code; a signal is negative."""
+        code = await self._process.wait()
+        await end(self._listening)
+        self._channel.close()
+        await self.admin.close()
+        self._path.unlink(missing_ok=True)
+        return code
+
+    def _say(self, order: bytes) -> None:
+        with suppress(OSError):  # it has ended, which `ended` tells
+            self._channel.send(order)
+
+    async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        with suppress(ConnectionError):
+            while heard := await loop.sock_recv(self._channel, 1024):
+                if READY in heard:
+                    self.ready.set()

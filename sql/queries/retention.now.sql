@@ -1,0 +1,2 @@
+-- Returns the time of Postgres.
+select now()
