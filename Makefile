@@ -1,5 +1,5 @@
 # Everything lives in this folder: programs in .venv, data in var. `make help` lists what there is.
-.PHONY: help run test chaos check fuzz siege script dashboards lock wheel sbom audit clean
+.PHONY: help run test chaos check fuzz siege script docs dashboards lock wheel sbom audit clean
 .DEFAULT_GOAL := help
 
 PY := .venv/bin/python
@@ -30,6 +30,10 @@ script: ## Build the files that pages load from counter/widget/source; KEEP=--ke
 	@sh deploy/bootstrap.sh check
 	@$(PY) -m tools.build_script $(KEEP)
 
+docs: ## Write the reference pages from the code, and build the documentation into build/site
+	@sh deploy/bootstrap.sh check && PYTHON=$(PY) sh deploy/tools.sh docs
+	@$(PY) -m tools.document && NO_MKDOCS_2_WARNING=1 build/tools/docs/bin/mkdocs build --strict --quiet && echo "open build/site/index.html"
+
 dashboards: ## Write deploy/grafana/dashboards from tools/dashboards
 	@sh deploy/bootstrap.sh check
 	@$(PY) -m tools.dashboards
@@ -47,6 +51,8 @@ lock: ## Choose the newest allowed versions of all dependencies and lock them
 	$(COMPILE) --extra embedded --constraint requirements-dev.lock --output-file requirements.lock
 	$(COMPILE) --constraint requirements-dev.lock --output-file requirements-serve.lock
 	$(LOCK) --upgrade --group pyproject.toml:audit --output-file requirements-audit.lock
+	$(LOCK) --upgrade --group pyproject.toml:deploy --output-file requirements-deploy.lock
+	$(LOCK) --upgrade --group pyproject.toml:docs --output-file requirements-docs.lock
 
 wheel: ## Build dist/*.whl; the same commit gives the same bytes anywhere
 	@sh deploy/bootstrap.sh check

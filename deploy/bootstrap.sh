@@ -111,6 +111,26 @@ install_browser() {
         fail "Chromium cannot be installed; install your system's package \`chromium\` and run make $goal again (see $log)"
 }
 
+# A web server for the tests of deploy/nginx and deploy/caddy. Debian's packages are only unpacked: nothing is started.
+install_web_servers() {
+    for name in nginx caddy; do
+        if have "$name" || [ -n "$(ls -d "$venv/$name"/usr/*bin/"$name" 2>/dev/null)" ]; then continue; fi
+        if have apt-get && have dpkg-deb; then
+            say "Unpacking Debian's $name into $venv/$name"
+            mkdir -p "$venv/$name"
+            {
+                if is_root_with_apt; then apt-get update; fi
+                (cd "$venv/$name" && apt-get download "$name" && dpkg-deb --extract ./*.deb . && rm -f ./*.deb)
+            } >>"$log" 2>&1 || :
+        fi
+        [ -n "$(ls -d "$venv/$name"/usr/*bin/"$name" 2>/dev/null)" ] ||
+            fail "the tests need $name; install your system's package \`$name\` (see $log)"
+    done
+    if is_root_with_apt && ! have systemd-analyze; then apt_install systemd || :; fi
+    have systemd-analyze || fail "the tests need systemd-analyze, which is part of systemd"
+    have openssl || fail "the tests need openssl; install your system's package of that name"
+}
+
 # Debian's package is only unpacked: nothing is started, and no service is left on this machine.
 install_prometheus() {
     if have prometheus && have promtool || [ -x "$venv/prometheus/usr/bin/promtool" ]; then return; fi
@@ -130,6 +150,6 @@ case $goal in
 # The developers' lock holds all of the other, in the same versions.
 run) is_installed requirements-dev.lock || install requirements.lock ;;
 check) install requirements-dev.lock ;;
-test) install requirements-dev.lock && install_browser && install_prometheus ;;
+test) install requirements-dev.lock && install_browser && install_web_servers && install_prometheus ;;
 *) fail "usage: sh deploy/bootstrap.sh run|check|test" ;;
 esac

@@ -1,0 +1,116 @@
+"""Compose, Dockerfile, systemd and Caddy, each judged by its own tool."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+SETUP = {"migrate", "caddy-data"}
+"""What ends by itself has no health."""
+
+
+@pytest.fixture
+def compose(here: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((here / "deploy/compose.yaml").read_text(encoding="utf-8"))
+    return found
+
+
+def must(*words: str | Path, **options: Any) -> str:
+    ran = subprocess.run(words, capture_output=True, text=True, check=False, **options)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout + ran.stderr
+
+
+def test_compose_fits_its_schema(here, tools):
+    """The file is one that the Compose specification allows."""
+    must(
+        tools("deploy") / "check-jsonschema",
+        "--builtin-schema", "vendor.compose-spec", here / "deploy/compose.yaml",
+    )  # fmt: skip
+
+
+def test_every_container_is_hardened(compose):
+    """No service can write to its own files, gain rights, be root, grow without bounds, or die unnoticed."""
+    services = compose["services"]
+    assert services.keys() >= {"counter", "valkey", "postgres", "prometheus", "grafana", "caddy"}
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["mem_limit"], name
+        assert service["pids_limit"], name
+        # The counter's own image says who it is and how its health is asked.
+        built = service["image"] == "visitor-counter:local"
+        assert built or str(service["user"]) not in {"0", "root"}, name
+        assert (service.get("user") == "0:0") == (name == "caddy-data")
+        assert built or name in SETUP or service["healthcheck"]["test"], name
+        for port in service.get("ports", []):
+            assert name == "caddy" or port.startswith("127.0.0.1:"), port
+    stores = {name for name, service in services.items() if service.get("networks") == ["inside"]}
+    assert stores >= {"valkey", "postgres", "prometheus"}
+    assert compose["networks"]["inside"]["internal"] is True
+
+
+def test_compose_knows_no_password(here, compose, tmp_path):
+    """Every secret is a file that `make-secrets.sh` makes, and no variable holds one or has a default."""
+    for name in ("make-secrets.sh", "valkey.acl"):
+        shutil.copy(here / "deploy" / name, tmp_path)
+    must("sh", tmp_path / "make-secrets.sh")
+    for secret in compose["secrets"].values():
+        assert (tmp_path / secret["file"]).read_text()
+    used = {secret for service in compose["services"].values() for secret in service.get("secrets", [])}
+    assert used == compose["secrets"].keys()
+    for service in compose["services"].values():
+        for variable in service.get("environment", {}):
+            assert (
+                not re.search("PASSWORD|SECRET|TOKEN", variable)
+                or variable.endswith("_FILE")
+                or "GRAVATAR" in variable
+            )
+
+
+def test_mounted_files_are_there(here, compose):
+    """What a container reads of this repository is in it."""
+    for service in compose["services"].values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            if source.startswith("./"):
+                assert (here / "deploy" / source).exists(), source
+            else:
+                assert source in compose["volumes"]
+
+
+def test_dockerfile_is_clean(here, tools):
+    """The linter hadolint finds nothing, not even to praise."""
+    must(tools("deploy") / "hadolint", "--failure-threshold", "style", here / "Dockerfile")
+
+
+def test_units_are_understood_and_hardened(here, system, tmp_path):
+    """Systemd takes both units, and rates the exposure of the service as low."""
+    for file in (here / "deploy/systemd").iterdir():
+        shutil.copy(file, tmp_path)
+    unit = tmp_path / "counter.service"
+    # The program of the unit is not installed here; what stands around it is judged.
+    text = unit.read_text().replace("/opt/counter/.venv/bin/python", "/bin/sh")
+    unit.write_text(text)
+    said = must(
+        system("systemd-analyze"), "verify", "--recursive-errors=no", unit, tmp_path / "counter.socket"
+    )
+    assert "Unknown" not in said
+    rated = must(
+        system("systemd-analyze"), "security", "--offline=true", "--no-pager", "--threshold=15", unit
+    )
+    assert "Overall exposure level" in rated
+
+
+def test_caddyfile_is_understood(here, system):
+    """Caddy itself takes the file."""
+    said = must(
+        system("caddy"), "adapt", "--validate", "--adapter", "caddyfile", "--config", here / "deploy/caddy/Caddyfile",
+        env={"COUNTER_DOMAIN": "counter.example", "HOME": "/nonexistent", "XDG_DATA_HOME": "/tmp", "XDG_CONFIG_HOME": "/tmp"},
+    )  # fmt: skip
+    assert '"dial":"127.0.0.1:8080"' in said.replace(" ", "")
