@@ -1,5 +1,5 @@
 # Everything lives in this folder: programs in .venv, data in var. `make help` lists what there is.
-.PHONY: help run test chaos check fuzz siege script docs dashboards lock wheel sbom audit clean
+.PHONY: help run test chaos check fuzz siege judge script docs dashboards lock wheel sbom audit clean
 .DEFAULT_GOAL := help
 
 PY := .venv/bin/python
@@ -40,6 +40,9 @@ dashboards: ## Write deploy/grafana/dashboards from tools/dashboards
 
 fuzz: ## Fuzz the parsers with atheris, SECONDS=60 each, in a throw-away venv
 	@sh deploy/bootstrap.sh check && SECONDS_EACH=$(or $(SECONDS),60) exec sh tests/fuzz/run.sh
+
+judge: ## Let Helm, hadolint, the schemas of Compose and Kubernetes, and mkdocs judge what we ship
+	@sh deploy/bootstrap.sh check && exec $(PY) -m pytest -m judged tests/deploy
 
 siege: ## Attack a real service for four minutes, and write docs/siege.md
 	@sh deploy/bootstrap.sh check && exec $(PY) -m tests.siege

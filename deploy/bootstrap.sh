@@ -3,7 +3,7 @@
 #
 #   sh deploy/bootstrap.sh run      what the service needs              (requirements.lock)
 #   sh deploy/bootstrap.sh check    that, the tools, and this project   (requirements-dev.lock)
-#   sh deploy/bootstrap.sh test     that, a browser, and Prometheus
+#   sh deploy/bootstrap.sh test     that, a browser, and what else the tests run
 #
 # PYTHON=/path/to/python chooses another interpreter. A second run finds its stamp and installs nothing.
 set -eu
@@ -111,45 +111,37 @@ install_browser() {
         fail "Chromium cannot be installed; install your system's package \`chromium\` and run make $goal again (see $log)"
 }
 
-# A web server for the tests of deploy/nginx and deploy/caddy. Debian's packages are only unpacked: nothing is started.
-install_web_servers() {
-    for name in nginx caddy; do
-        if have "$name" || [ -n "$(ls -d "$venv/$name"/usr/*bin/"$name" 2>/dev/null)" ]; then continue; fi
-        if have apt-get && have dpkg-deb; then
-            say "Unpacking Debian's $name into $venv/$name"
-            mkdir -p "$venv/$name"
-            {
-                if is_root_with_apt; then apt-get update; fi
-                (cd "$venv/$name" && apt-get download "$name" && dpkg-deb --extract ./*.deb . && rm -f ./*.deb)
-            } >>"$log" 2>&1 || :
-        fi
-        [ -n "$(ls -d "$venv/$name"/usr/*bin/"$name" 2>/dev/null)" ] ||
-            fail "the tests need $name; install your system's package \`$name\` (see $log)"
-    done
-    if is_root_with_apt && ! have systemd-analyze; then apt_install systemd || :; fi
-    have systemd-analyze || fail "the tests need systemd-analyze, which is part of systemd"
-    have openssl || fail "the tests need openssl; install your system's package of that name"
+# What the tests of deploy/ and of the dashboards run, as package:program. Debian's packages are only unpacked: nothing is
+# started, and no service is left on this machine. Where they cannot be had, tests/conftest.py leaves those tests out.
+programs='prometheus:promtool nginx:nginx caddy:caddy'
+
+unpacked() { [ -n "$(ls -d "$venv/$1"/usr/*bin/"$2" 2>/dev/null)" ]; }
+
+unpack() {
+    if ! { have apt-get && have dpkg-deb; }; then return; fi
+    say "Unpacking Debian's $1 into $venv/$1"
+    mkdir -p "$venv/$1"
+    (cd "$venv/$1" && apt-get download "$1" && dpkg-deb --extract ./*.deb . && rm -f ./*.deb) >>"$log" 2>&1 || :
 }
 
-# Debian's package is only unpacked: nothing is started, and no service is left on this machine.
-install_prometheus() {
-    if have prometheus && have promtool || [ -x "$venv/prometheus/usr/bin/promtool" ]; then return; fi
-    if have apt-get && have dpkg-deb; then
-        say "Unpacking Debian's Prometheus into $venv/prometheus"
-        mkdir -p "$venv/prometheus"
-        {
-            if is_root_with_apt; then apt-get update; fi
-            (cd "$venv/prometheus" && apt-get download prometheus && dpkg-deb --extract prometheus_*.deb . && rm -f prometheus_*.deb)
-        } >>"$log" 2>&1 || :
-    fi
-    [ -x "$venv/prometheus/usr/bin/promtool" ] ||
-        fail "the tests need Prometheus and promtool; install your system's package \`prometheus\` (see $log)"
+install_programs() {
+    missing=
+    for each in $programs; do
+        have "${each#*:}" || unpacked "${each%:*}" "${each#*:}" || missing="$missing $each"
+    done
+    if [ -z "$missing" ]; then return; fi
+    if is_root_with_apt; then apt-get update >>"$log" 2>&1 || :; fi
+    for each in $missing; do
+        unpack "${each%:*}"
+        unpacked "${each%:*}" "${each#*:}" ||
+            say "The tests that need ${each%:*} are left out; install your system's package of that name for them (see $log)"
+    done
 }
 
 case $goal in
 # The developers' lock holds all of the other, in the same versions.
 run) is_installed requirements-dev.lock || install requirements.lock ;;
 check) install requirements-dev.lock ;;
-test) install requirements-dev.lock && install_browser && install_web_servers && install_prometheus ;;
+test) install requirements-dev.lock && install_browser && install_programs ;;
 *) fail "usage: sh deploy/bootstrap.sh run|check|test" ;;
 esac

@@ -1,5 +1,6 @@
 """The real engines that every test beyond the pure ones runs on, and a clean store for each test."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -19,7 +20,23 @@ from tests.engines.sentinel import Sentinels
 
 _NUMBERS = count(1)
 _TEMPLATE = "counter_template"
-_DEPLOY = Path(__file__).parent.parent / "deploy"
+_ROOT = Path(__file__).parent.parent
+_DEPLOY = _ROOT / "deploy"
+
+
+def _is_there(package: str, program: str) -> bool:
+    """Tell whether a program is on this machine, or unpacked by `deploy/bootstrap.sh test`."""
+    path = "/usr/local/sbin:/usr/sbin:/sbin:" + os.environ["PATH"]
+    return bool(shutil.which(program, path=path) or list((_ROOT / ".venv" / package).glob(f"usr/*bin/{program}")))
+
+
+# These run the very programs that stand around the service, where they can be had.
+collect_ignore = [
+    *([] if _is_there("nginx", "nginx") else ["deploy/test_nginx.py"]),
+    *([] if _is_there("caddy", "caddy") else ["deploy/test_caddy.py"]),
+    *([] if _is_there("systemd", "systemd-analyze") else ["deploy/test_units.py"]),
+    *([] if _is_there("prometheus", "promtool") else ["monitoring"]),
+]
 
 
 @pytest.fixture(scope="session")

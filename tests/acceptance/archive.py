@@ -13,6 +13,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from counter.aggregates.store import AggregateStore
 from counter.commands.running import counts
 from counter.config import Settings
 from counter.imports.file import LogFile, in_time_order
@@ -57,6 +58,7 @@ class Archive:
     async def remove_site(self) -> None:
         async with counts(self.settings) as both:
             await SiteStore(both.connection).remove("old")
+            await both.rollup.clear_removed(AggregateStore(both.connection))  # the key is free at once
 
     async def take(
         self, *paths: Path, options: Options = EVERYTHING, jobs: int = 0, adds: bool = False

@@ -1,13 +1,14 @@
-"""Compose, Dockerfile, systemd and Caddy, each judged by its own tool."""
+"""Compose and Dockerfile, each judged by its own tool."""
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from tests.deploy.running import must
 
 SETUP = {"migrate", "caddy-data"}
 """What ends by itself has no health."""
@@ -19,12 +20,7 @@ def compose(here: Path) -> dict[str, Any]:
     return found
 
 
-def must(*words: str | Path, **options: Any) -> str:
-    ran = subprocess.run(words, capture_output=True, text=True, check=False, **options)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout + ran.stderr
-
-
+@pytest.mark.judged
 def test_compose_fits_its_schema(here, tools):
     """The file is one that the Compose specification allows."""
     must(
@@ -84,33 +80,7 @@ def test_mounted_files_are_there(here, compose):
                 assert source in compose["volumes"]
 
 
+@pytest.mark.judged
 def test_dockerfile_is_clean(here, tools):
     """The linter hadolint finds nothing, not even to praise."""
     must(tools("deploy") / "hadolint", "--failure-threshold", "style", here / "Dockerfile")
-
-
-def test_units_are_understood_and_hardened(here, system, tmp_path):
-    """Systemd takes both units, and rates the exposure of the service as low."""
-    for file in (here / "deploy/systemd").iterdir():
-        shutil.copy(file, tmp_path)
-    unit = tmp_path / "counter.service"
-    # The program of the unit is not installed here; what stands around it is judged.
-    text = unit.read_text().replace("/opt/counter/.venv/bin/python", "/bin/sh")
-    unit.write_text(text)
-    said = must(
-        system("systemd-analyze"), "verify", "--recursive-errors=no", unit, tmp_path / "counter.socket"
-    )
-    assert "Unknown" not in said
-    rated = must(
-        system("systemd-analyze"), "security", "--offline=true", "--no-pager", "--threshold=15", unit
-    )
-    assert "Overall exposure level" in rated
-
-
-def test_caddyfile_is_understood(here, system):
-    """Caddy itself takes the file."""
-    said = must(
-        system("caddy"), "adapt", "--validate", "--adapter", "caddyfile", "--config", here / "deploy/caddy/Caddyfile",
-        env={"COUNTER_DOMAIN": "counter.example", "HOME": "/nonexistent", "XDG_DATA_HOME": "/tmp", "XDG_CONFIG_HOME": "/tmp"},
-    )  # fmt: skip
-    assert '"dial":"127.0.0.1:8080"' in said.replace(" ", "")

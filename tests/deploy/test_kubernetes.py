@@ -10,6 +10,8 @@ import pytest
 
 from counter.config import PREFIX, Settings
 
+pytestmark = pytest.mark.judged
+
 EVERYTHING = {
     "serviceMonitor": {"enabled": True, "labels": {"release": "monitoring"}},
     "ingress": {"enabled": True, "className": "nginx", "annotations": {"a": "b"}},

@@ -19,6 +19,7 @@ def test_reference_is_the_code(here: Path, name: str) -> None:
     assert (here / "docs" / name).read_text(encoding="utf-8") == pages()[name], "run `make docs`"
 
 
+@pytest.mark.judged
 def test_site_builds(here, tools, tmp_path):
     """The strict build finds each page in the menu and each link's target, and no page asks another host for anything."""
     built = subprocess.run(
