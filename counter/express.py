@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from aiohttp import web
 from prometheus_client import Histogram
 
-from counter.http import REQUEST_ID, Handler, answer_errors, new_request_id
+from counter.http import REQUEST_ID, SITE_KEY, Handler, answer_errors, new_request_id
 from counter.ready import EMPTY, Ready
 
 SITE: Final = "{site}"
@@ -64,7 +64,7 @@ class Express:
             if route is None or not isinstance(request, web.Request):
                 return await application(request)
             if route.site:
-                request["site"] = route.site
+                request[SITE_KEY] = route.site
             began_at = self._now()
             request_id = new_request_id()
             answer = await answer_errors(request, route.handler, request_id, route.name)

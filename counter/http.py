@@ -32,6 +32,8 @@ RETRY_SECONDS: Final = 5
 COMPRESSED_BYTES: Final = 4096
 JSON_TYPE: Final = "application/json; charset=utf-8"
 API_PREFIX: Final = "/v1/"
+SITE_KEY: Final = web.RequestKey("site", str)
+"""Under which a request that came the short way keeps the site of its address."""
 REQUEST_ID: Final = "Counter-Request-Id"
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})

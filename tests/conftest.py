@@ -27,7 +27,9 @@ _DEPLOY = _ROOT / "deploy"
 def _is_there(package: str, program: str) -> bool:
     """Tell whether a program is on this machine, or unpacked by `deploy/bootstrap.sh test`."""
     path = "/usr/local/sbin:/usr/sbin:/sbin:" + os.environ["PATH"]
-    return bool(shutil.which(program, path=path) or list((_ROOT / ".venv" / package).glob(f"usr/*bin/{program}")))
+    return bool(
+        shutil.which(program, path=path) or list((_ROOT / ".venv" / package).glob(f"usr/*bin/{program}"))
+    )
 
 
 # These run the very programs that stand around the service, where they can be had.

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from counter.bodies import read_body
 from counter.errors import NumbersUnavailableError
-from counter.http import cacheable_json, preflight
+from counter.http import SITE_KEY, cacheable_json, preflight
 from counter.sites.model import Site
 from counter.sites.registry import SiteRegistry
 from counter.widget.block import parse_metric
@@ -45,7 +45,7 @@ class WidgetHandlers:
 
     async def get_widget(self, request: web.Request) -> web.StreamResponse:
         """Answer with online, today, yesterday, week, month and total, and what they mean."""
-        site = self._sites.find(request.get("site") or request.match_info["site"])
+        site = self._sites.find(request.get(SITE_KEY) or request.match_info["site"])
         metric = site.settings.metric
         if "?" in request.raw_path:
             metric = parse_metric(request.query, metric)
