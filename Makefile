@@ -1,5 +1,5 @@
 # Everything lives in this folder: programs in .venv, data in var. `make help` lists what there is.
-.PHONY: help run test chaos check fuzz siege judge script docs dashboards lock wheel sbom audit clean
+.PHONY: help run test bench chaos check fuzz siege judge script docs dashboards lock wheel sbom audit clean
 .DEFAULT_GOAL := help
 
 PY := .venv/bin/python
@@ -21,6 +21,10 @@ test: check ## Run every check and every test on the real engines and a real bro
 chaos: ## Break everything, again and again: FAULTS=1000 writes docs/reliability.md, SEED=42, KINDS=…, MUTATE=1
 	@sh deploy/bootstrap.sh check && exec $(PY) -m tests.chaos $(if $(MUTATE),--mutate,--seed $(or $(SEED),1) \
 		$(if $(FAULTS),--faults $(FAULTS),--rounds $(or $(ROUNDS),10)) --kinds "$(KINDS)")
+
+bench: ## Measure hits and the widget beside a bare framework: FIGURES="hits widget", ROUNDS=5, SAVE=file, COMPARE=file
+	@sh deploy/bootstrap.sh bench && exec $(PY) -m bench $(FIGURES) --rounds $(or $(ROUNDS),5) \
+		$(if $(SAVE),--save $(SAVE)) $(if $(COMPARE),--compare $(COMPARE))
 
 check: ## Check format, lint and types
 	@sh deploy/bootstrap.sh check

@@ -4,6 +4,7 @@
 #   sh deploy/bootstrap.sh run      what the service needs              (requirements.lock)
 #   sh deploy/bootstrap.sh check    that, the tools, and this project   (requirements-dev.lock)
 #   sh deploy/bootstrap.sh test     that, a browser, and what else the tests run
+#   sh deploy/bootstrap.sh bench    what check has, and the load generator wrk
 #
 # PYTHON=/path/to/python chooses another interpreter. A second run finds its stamp and installs nothing.
 set -eu
@@ -138,10 +139,16 @@ install_programs() {
     done
 }
 
+install_load() {
+    if have wrk || ! is_root_with_apt; then return 0; fi
+    apt_install wrk || say "apt-get could not install wrk, so the bench and its test are left out; see $log"
+}
+
 case $goal in
 # The developers' lock holds all of the other, in the same versions.
 run) is_installed requirements-dev.lock || install requirements.lock ;;
 check) install requirements-dev.lock ;;
-test) install requirements-dev.lock && install_browser && install_programs ;;
-*) fail "usage: sh deploy/bootstrap.sh run|check|test" ;;
+test) install requirements-dev.lock && install_browser && install_programs && install_load ;;
+bench) install requirements-dev.lock && install_load && { have wrk || fail "wrk is needed; install your system's package \`wrk\`"; } ;;
+*) fail "usage: sh deploy/bootstrap.sh run|check|test|bench" ;;
 esac

@@ -38,6 +38,7 @@ collect_ignore = [
     *([] if _is_there("caddy", "caddy") else ["deploy/test_caddy.py"]),
     *([] if _is_there("systemd", "systemd-analyze") else ["deploy/test_units.py"]),
     *([] if _is_there("prometheus", "promtool") else ["monitoring"]),
+    *([] if _is_there("wrk", "wrk") else ["bench"]),
 ]
 
 
