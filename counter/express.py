@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from aiohttp import web
+from aiohttp.hdrs import EXPECT
 from prometheus_client import Histogram
 
 from counter.http import REQUEST_ID, SITE_KEY, Handler, answer_errors, new_request_id
@@ -61,7 +62,8 @@ class Express:
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
             route = self._find(request.method, request.raw_path)
-            if route is None or not isinstance(request, web.Request):
+            # Who expects an answer before sending the body is answered by aiohttp's router.
+            if route is None or EXPECT in request.headers or not isinstance(request, web.Request):
                 return await application(request)
             if route.site:
                 request[SITE_KEY] = route.site

@@ -35,3 +35,8 @@ class BackupStore:
         """Tell whether any site is registered."""
         with translated():
             return bool(await self.connection.fetchval("select exists (select from sites)"))
+
+    async def make_reading_schema(self) -> None:
+        """Make the schema of the views for dashboards, unless it is there."""
+        with translated():
+            await self.connection.execute(read_query("backups.make_reading_schema"))

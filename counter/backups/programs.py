@@ -43,16 +43,17 @@ async def find_program(name: str, least_version: int, folders: Iterable[Path]) -
     raise BackupError(f"{name} {least_version} or newer is needed" + f"; {older}" * bool(older))
 
 
-async def run_program(program: Program, *words: str) -> None:
-    """Run a program to its end.
+async def run_program(program: Program, *words: str) -> bytes:
+    """Run a program to its end, and return what it printed.
 
     Raises:
         BackupError: it failed; the message is the last line that it said.
     """
-    code, _out, said = await _run(program.path, *words)
+    code, out, said = await _run(program.path, *words)
     if code != 0:
         last = said.decode(errors="replace").strip().splitlines()[-1:] or [f"it ended with {code}"]
         raise BackupError(f"{program.path.name}: {last[0]}")
+    return out
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Brings a backup back into an empty system, and proves that it is the same."""
 
+import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Final
 
 from counter.backups.durable import BackupStore
 from counter.backups.manifest import Manifest, check_equal
-from counter.backups.programs import find_program, reachable, run_program
+from counter.backups.programs import Program, find_program, reachable, run_program
 from counter.buckets.store import BucketStore
 from counter.checks.lateness import chunks
 from counter.database import Connection, migrate, migration_versions, read_query, revert, translated
@@ -15,6 +16,7 @@ from counter.errors import BackupError
 from counter.rollup.loop import LEASE_KEY
 
 AT_ONCE: Final = 500
+_SCHEMA: Final = re.compile(rb"^\d+; \d+ \d+ (?:SCHEMA -|COMMENT - SCHEMA) reading\b")
 MAJOR: Final = 10_000
 
 
@@ -63,8 +65,16 @@ class Restore:
             least = max(server, manifest.dump_version)
             program = await find_program("pg_restore", least, self._folders)
             await self._clear(store)
+            await store.make_reading_schema()
+        contents = await self._contents(program, dump)
         with reachable(self._url) as target:
-            words = ("--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error")
+            words = (
+                "--no-owner",
+                "--no-privileges",
+                "--single-transaction",
+                "--exit-on-error",
+                f"--use-list={contents}",
+            )
             await run_program(program, *words, f"--dbname={target}", str(dump))
         await migrate(self._url, grant_to)
         async with self._connect() as connection:
@@ -91,6 +101,16 @@ class Restore:
             if opened or dirty or kept:
                 name = next(iter([*kept, *(name.site for name in opened | dirty)]))
                 raise BackupError(f"Redis is not empty: it has counts of {name}; restore into an empty one")
+
+    @staticmethod
+    async def _contents(program: Program, dump: Path) -> Path:
+        """List what is to be restored: all but the schema of the views, which is whose the roles are."""
+        listed = await run_program(program, "--list", str(dump))
+        contents = dump.with_name(f"{dump.name}.list")
+        contents.write_bytes(
+            b"".join(line for line in listed.splitlines(keepends=True) if not _SCHEMA.search(line))
+        )
+        return contents
 
     async def _clear(self, store: BackupStore) -> None:
         """Remove the tables of a database that was migrated and never used."""

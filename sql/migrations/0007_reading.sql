@@ -127,5 +127,5 @@ group by sites.id, sites.key, shown.metric;
 comment on view reading.numbers is 'What the widget shows of a metric once the last ten seconds are rolled up.';
 
 -- migrate:down
+-- The schema stays, with what deploy/postgres-roles.sql lets counter_reader do in it.
 drop view reading.numbers, reading.corrections, reading.page_days, reading.hours, reading.days, reading.sites;
-drop schema reading;
