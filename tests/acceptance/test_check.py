@@ -325,7 +325,13 @@ async def test_base_that_was_changed(audited: Audited) -> None:
 
 async def test_ledger_that_was_changed(audited: Audited) -> None:
     """A ledger row removed behind its trigger is missed."""
-    await audited.run("adjust", "portal", "--add", "100", "--reason", "a test", "--author", "a test")
+    assert (await audited.run("adjust", "portal", "--add", "100", "--reason", "a test", "--author", "a"))[
+        0
+    ] == 0
+    # The leader takes new rows up once more at its next look, and would heal what is done before it.
+    looks = await audited.service.metric("counter_rollup_seconds_count")
+    while await audited.service.metric("counter_rollup_seconds_count") < looks + 2:
+        pass
     await audited.connection.execute("alter table adjustments disable trigger user")
     await audited.connection.execute("delete from adjustments where metric = 'visits'")
     await audited.finds("totals", "visits: the widget shows 103, but ledger 0", shown=103, ledger=0)
