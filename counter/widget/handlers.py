@@ -1,24 +1,33 @@
 """The addresses that show numbers: the widget, the views of pages."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import web
 
 from counter.bodies import read_body
 from counter.errors import NumbersUnavailableError
 from counter.http import SITE_KEY, cacheable_json, preflight
-from counter.sites.model import Site
+from counter.sites.model import Metric, Site
 from counter.sites.registry import SiteRegistry
 from counter.widget.block import parse_metric
 from counter.widget.listing import pages_of, parse_listing
 from counter.widget.pages import PageViews
-from counter.widget.render import hit_answer, pages_answer, widget_answer
+from counter.widget.render import Answer, hit_answer, pages_answer, widget_answer
+from counter.widget.snapshot import Snapshot
 from counter.widget.snapshots import Snapshots
 
 MAX_LISTING_BYTES: Final = 256 * 1024
 FRESH: Final = "public, max-age=2, stale-while-revalidate=30"
 STALE: Final = "no-cache"
+
+
+class _Rendered(NamedTuple):
+    """An answer, and what it was made of."""
+
+    snapshot: Snapshot
+    site: Site
+    answer: Answer
 
 
 class WidgetHandlers:
@@ -28,6 +37,7 @@ class WidgetHandlers:
         self._sites = sites
         self._snapshots = snapshots
         self._pages = pages
+        self._rendered: dict[tuple[str, str], _Rendered] = {}
 
     def express(self) -> list[web.RouteDef]:
         """Return the address that is asked most."""
@@ -50,8 +60,16 @@ class WidgetHandlers:
         if "?" in request.raw_path:
             metric = parse_metric(request.query, metric)
         snapshot = await self._snapshots.of(site)
-        answer = widget_answer(snapshot, site, metric)
+        answer = self._render(snapshot, site, metric)
         return cacheable_json(request, answer.body, answer.etag, STALE if snapshot.stale else FRESH)
+
+    def _render(self, snapshot: Snapshot, site: Site, metric: Metric) -> Answer:
+        """Render a snapshot once, however often it is asked for."""
+        kept = self._rendered.get((site.key, metric))
+        if kept is None or kept.snapshot is not snapshot or kept.site is not site:
+            kept = _Rendered(snapshot, site, widget_answer(snapshot, site, metric))
+            self._rendered[site.key, metric] = kept
+        return kept.answer
 
     async def get_pages(self, request: web.Request) -> web.StreamResponse:
         """Answer with the views of up to 500 pages, in the order in which they were asked for."""

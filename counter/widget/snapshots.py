@@ -11,7 +11,7 @@ from counter.buckets.store import BucketStore
 from counter.clock import Clock
 from counter.database import answering_soon
 from counter.errors import CounterError, NumbersUnavailableError
-from counter.metrics import HttpMetrics
+from counter.metrics import HttpMetrics, Labelled
 from counter.sites.model import Site
 from counter.widget.snapshot import Snapshot, add_up
 
@@ -53,7 +53,7 @@ class Snapshots:
         self._store = store
         self._refresh_base = refresh_base
         self._clock = clock
-        self._metrics = metrics
+        self._answered = Labelled(metrics.snapshots)
         self._fresh_seconds = fresh_seconds
         self._kept: dict[str, _Kept] = {}
         self._flights: dict[str, _Flight] = {}
@@ -73,7 +73,7 @@ class Snapshots:
         while True:
             kept = self._kept.get(site.key)
             if kept and kept.number > before and kept.read_at > _now() - self._fresh_seconds:
-                self._metrics.snapshots.labels("memory").inc()
+                self._answered["memory"].inc()
                 return kept.snapshot
             flight = self._flights.get(site.key) or self._begin(site)
             snapshot = await asyncio.shield(flight.task)
@@ -91,7 +91,7 @@ class Snapshots:
         began_at = _now()
         try:
             snapshot = await self._read_live(site)
-            self._metrics.snapshots.labels("redis").inc()
+            self._answered["redis"].inc()
         except CounterError as error:
             snapshot = self._last_good(site, error)
         finally:
@@ -112,11 +112,11 @@ class Snapshots:
     def _last_good(self, site: Site, error: CounterError) -> Snapshot:
         kept = self._kept.get(site.key)
         if kept is None:
-            self._metrics.snapshots.labels("none").inc()
+            self._answered["none"].inc()
             raise NumbersUnavailableError from error
         if not kept.snapshot.stale:
             log.warning("numbers are stale", site=site.key, reason=str(error))
-        self._metrics.snapshots.labels("stale").inc()
+        self._answered["stale"].inc()
         return msgspec.structs.replace(kept.snapshot, stale=True)
 
 
