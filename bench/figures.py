@@ -7,6 +7,7 @@ from statistics import median
 
 from aiohttp import ClientSession
 
+from bench.cores import resident_mb
 from bench.load import Answered, Load, LoadError, send
 from bench.place import SITE, Place, Service
 
@@ -137,6 +138,41 @@ async def latency(place: Place, rounds: Rounds) -> list[Figure]:
         return [Figure("p99 at half the rate ÷ bare p99", value, 5, at_most=True, raw=raw)]
 
 
+async def crowd(place: Place, rounds: Rounds) -> list[Figure]:
+    """What a worker and Redis hold after a crowd.
+
+    A million visitors, each with an address and a page of its own; a hundred thousand sites that nobody has
+    registered; ten thousand connections. The widget has to answer in between.
+    """
+    million = round(1_000_000 * min(1.0, rounds.seconds / 3))
+    await place.add_sites(0)
+    async with place.serving() as service:
+        await send(service.public, HIT, 1)
+        redis_before = await place.redis_bytes()
+        memory = [resident_mb(service.process.pid)]
+        before, sent = await service.samples(), 0
+        walk = replace(HIT, kind="walk", visitors=million, pages=million)
+        while sent < million:
+            sent += (await send(service.public, replace(walk, first=sent), 10)).requests
+            memory.append(resident_mb(service.process.pid))
+            await _widget(service)
+        _all_counted(before, await service.samples())
+        each = (await place.redis_bytes() - redis_before) / min(sent, million)
+        strangers, asked = replace(walk, sites=100_000, refused=True), 0
+        while asked < million // 10:
+            asked += (await send(service.public, replace(strangers, first=asked), 10)).requests
+            memory.append(resident_mb(service.process.pid))
+        await send(service.public, replace(HIT, connections=10_000), 10)
+        memory.append(resident_mb(service.process.pid))
+        await _widget(service)
+    raw = [f"{megabytes:.0f}" for megabytes in memory]
+    return [
+        Figure(f"MB of a worker after {million:,} visitors", memory[-2], 90, at_most=True, raw=raw),
+        Figure("the same with 10,000 connections", memory[-1], 256, at_most=True),
+        Figure("bytes of Redis for each visitor with a page of its own", each, 250, at_most=True),
+    ]
+
+
 async def _widget(service: Service) -> tuple[bytes, str]:
     async with ClientSession() as session, session.get(service.public + WIDGET) as answer:
         return await answer.read(), answer.headers["ETag"]
@@ -155,4 +191,4 @@ def describe(answered: Answered) -> str:
     return f"{answered.per_second:.0f}/s, p99 {answered.p99_us} µs"
 
 
-FIGURES: dict[str, Measure] = {"hits": hits, "widget": widget, "latency": latency}
+FIGURES: dict[str, Measure] = {"hits": hits, "widget": widget, "latency": latency, "crowd": crowd}

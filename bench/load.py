@@ -23,13 +23,15 @@ class Load:
 
     Attributes:
         target: path of the requests.
-        kind: `hit` or `get`.
+        kind: `hit`, `walk` or `get`.
         sites: that the hits are for, at random.
         visitors: that the hits come from, at random; each has an address of its own.
         pages: that are shown, at random.
         known: entity tag that the client sends.
         connections: kept open.
         pause_ms: between an answer and the next request of its connection, on average.
+        first: number of the visitor with whom a walk begins.
+        refused: whether all answers must be errors, instead of none.
     """
 
     target: str
@@ -40,6 +42,8 @@ class Load:
     known: str = "-"
     connections: int = 64
     pause_ms: int = 0
+    first: int = 0
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,16 @@ async def send(url: str, load: Load, seconds: float) -> Answered:
     Raises:
         LoadError: requests failed, or wrk did.
     """
-    words = (load.kind, load.target, load.sites, load.visitors, load.pages, load.known, load.pause_ms)
+    words = (
+        load.kind,
+        load.target,
+        load.sites,
+        load.visitors,
+        load.pages,
+        load.known,
+        load.pause_ms,
+        load.first,
+    )
     process = await asyncio.create_subprocess_exec(
         *pinned(LOAD_CORE),
         program(),
@@ -99,6 +112,6 @@ async def send(url: str, load: Load, seconds: float) -> Answered:
         answered = Answered(**json.loads(said.decode().splitlines()[-1]))
     except (IndexError, ValueError, TypeError) as error:
         raise LoadError(f"wrk failed: {complained.decode()[-500:]}") from error
-    if answered.failed or answered.refused:
+    if answered.failed or answered.refused != (answered.requests if load.refused else 0):
         raise LoadError(f"{answered.failed} requests failed, {answered.refused} were refused")
     return answered

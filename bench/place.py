@@ -12,6 +12,7 @@ from pathlib import Path
 
 from aiohttp import ClientSession
 from prometheus_client.parser import text_string_to_metric_families
+from redis.asyncio import Redis
 
 from bench.cores import LOAD_CORE, SERVICE_CORE, cpu_seconds, pin, pinned
 from counter.config import PREFIX
@@ -123,6 +124,11 @@ class Place:
             for key in [SITE, *(f"{SITE}-{each}" for each in range(number))]:
                 if key not in have:
                     await store.add(key, settings)
+
+    async def redis_bytes(self) -> int:
+        """Return the memory that Redis needs for what it holds."""
+        async with Redis.from_url(self.valkey.url) as client:
+            return int((await client.info("memory"))["used_memory_dataset"])
 
     async def views(self) -> int:
         """Return the views that Postgres has."""

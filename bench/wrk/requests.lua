@@ -1,8 +1,11 @@
 -- Makes the requests of one load; prints what came of them as one line of JSON.
 --
--- arguments: kind (hit | get), target, sites, visitors, pages, tag that the client knows, pause in ms
+-- arguments: kind (hit | walk | get), target, sites, visitors, pages, tag that the client knows, pause in ms, first
+--
+-- hit: visitors, pages and sites at random; walk: one after the other, from `first` on, each visitor on a page of its
+-- own; get: the target, again and again.
 
-local kind, target, sites, visitors, pages, known, pause
+local kind, target, sites, visitors, pages, known, pause, first
 local sent = 0
 local threads = {}
 
@@ -22,7 +25,7 @@ end
 function init(arguments)
   kind, target = arguments[1], arguments[2]
   sites, visitors, pages = tonumber(arguments[3]), tonumber(arguments[4]), tonumber(arguments[5])
-  known, pause = arguments[6], tonumber(arguments[7])
+  known, pause, first = arguments[6], tonumber(arguments[7]), tonumber(arguments[8])
   math.randomseed(4711 + number)
   refused = 0
 end
@@ -38,9 +41,10 @@ function request()
   if kind == 'get' then
     return wrk.format('GET', target, {['If-None-Match'] = known ~= '-' and known or nil})
   end
-  local visitor = math.random(0, visitors - 1)
-  local site = sites == 1 and 'bench' or 'bench-' .. math.random(0, sites - 1)
-  local path = '/tin-tuc/bai-viet-' .. math.random(1, pages)
+  local walks = kind == 'walk'
+  local visitor = walks and (first + sent) % visitors or math.random(0, visitors - 1)
+  local site = sites == 1 and 'bench' or 'bench-' .. (walks and (first + sent) % sites or math.random(0, sites - 1))
+  local path = '/tin-tuc/bai-viet-' .. (walks and (first + sent) % pages or math.random(1, pages))
   local body = '{"site":"' .. site .. '","path":"' .. path .. '"}'
   return wrk.format('POST', target, {
     ['Content-Type'] = 'text/plain;charset=UTF-8',
