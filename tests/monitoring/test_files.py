@@ -136,7 +136,7 @@ def test_documentation_names_the_metrics_and_views_that_there_are(here: Path) ->
     text = (here / "docs" / "monitoring.md").read_text(encoding="utf-8")
     source = "".join(
         (here / "counter" / file).read_text(encoding="utf-8")
-        for file in ("metrics.py", "checks/exposition.py")
+        for file in ("metrics.py", "surroundings.py", "checks/exposition.py")
     )
     known = set(re.findall(r'"(counter_\w+)"', source))
     known |= {f"{name}_total" for name in known}

@@ -9,8 +9,8 @@ from contextlib import AsyncExitStack
 import pytest
 from aiohttp import ClientSession, web
 
+from counter import bodies
 from counter import connections as connections_module
-from counter import http as http_module
 from counter.bodies import BODY_SECONDS, SlowBodyError
 from counter.config import Settings
 from counter.listen import listening
@@ -68,7 +68,7 @@ async def test_body_that_does_not_come_is_not_waited_for(
     service: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A beacon is sent at once; one that trickles is answered 408, and its connection ends."""
-    monkeypatch.setattr(http_module, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
     answer = await send_raw(service.public, POST + b"Content-Length: 100\r\n\r\n{")
     assert answer.startswith(f"HTTP/1.1 {SlowBodyError.status} ".encode())
     assert b"urn:counter:problem:slow-body" in answer
