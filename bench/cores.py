@@ -20,13 +20,6 @@ def pin(process: int, core: int) -> None:
         os.sched_setaffinity(int(thread), {core})
 
 
-def cpu_seconds(process: int) -> float:
-    """Return the seconds that a process has computed so far."""
-    with open(f"/proc/{process}/stat", encoding="ascii") as file:  # noqa: PTH123 - no file on a disk
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def resident_mb(process: int) -> float:
     """Return the memory of a process, in MB."""
     with open(f"/proc/{process}/statm", encoding="ascii") as file:  # noqa: PTH123 - no file on a disk

@@ -8,7 +8,7 @@ from statistics import median
 from aiohttp import ClientSession
 
 from bench.cores import resident_mb
-from bench.load import Answered, Load, LoadError, send
+from bench.load import Load, LoadError, send
 from bench.place import SITE, Place, Service
 
 HIT = Load("/v1/hits?quiet=1")
@@ -184,11 +184,6 @@ def _all_counted(before: dict[tuple[str, str], float], after: dict[tuple[str, st
     others = {name: number for (_, name), number in grown.items() if name != "view" and number}
     if others or not grown.get(("counter_hits_total", "view")):
         raise LoadError(f"not all hits were counted: {others}")
-
-
-def describe(answered: Answered) -> str:
-    """Return one measurement in words."""
-    return f"{answered.per_second:.0f}/s, p99 {answered.p99_us} µs"
 
 
 FIGURES: dict[str, Measure] = {"hits": hits, "widget": widget, "latency": latency, "crowd": crowd}

@@ -7,14 +7,14 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import ClientSession
 from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import Redis
 
-from bench.cores import LOAD_CORE, SERVICE_CORE, cpu_seconds, pin, pinned
+from bench.cores import LOAD_CORE, SERVICE_CORE, pin, pinned
 from counter.config import PREFIX
 from counter.database import connected, migrate
 from counter.embedded.postgres import Postgres
@@ -34,11 +34,6 @@ class Service:
     process: Process
     public: str
     admin: str
-    workers: list[int] = field(default_factory=list)
-
-    def cpu_seconds(self) -> float:
-        """Return the seconds that it has computed so far, workers included."""
-        return sum(map(cpu_seconds, [self.process.pid, *self.workers]))
 
     async def samples(self) -> dict[tuple[str, str], float]:
         """Return its metrics: (name, value of the first label) → value."""
@@ -129,11 +124,6 @@ class Place:
         """Return the memory that Redis needs for what it holds."""
         async with Redis.from_url(self.valkey.url) as client:
             return int((await client.info("memory"))["used_memory_dataset"])
-
-    async def views(self) -> int:
-        """Return the views that Postgres has."""
-        async with connected(self.postgres.url) as connection:
-            return int(await connection.fetchval("select coalesce(sum(views), 0) from aggregates"))
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ FEWEST_SPARE: Final = 12
 SPARE_FILES: Final = 256
 MEGABYTE: Final = 1024 * 1024
 EVERYWHERE: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - it is looked for, not bound
-TODO: Final = {
+REMEDIES: Final = {
     "eviction": "CONFIG SET maxmemory-policy noeviction, and the same in the server's configuration file",
     "persistence": "CONFIG SET appendonly yes, and the same in the server's configuration file; "
     "if it is on, look at the server's disk",
@@ -47,7 +47,7 @@ def judge_check(check: Check) -> Advice:
     """Return a line of the audit with what to do."""
     if check.result is Result.GOOD:
         return good(check.check, check.part, check.detail)
-    return Advice(check.check, check.part, Verdict.FIX, check.detail, TODO[check.check])
+    return Advice(check.check, check.part, Verdict.FIX, check.detail, REMEDIES[check.check])
 
 
 def judge_redis_version(name: str, version: str) -> Advice:

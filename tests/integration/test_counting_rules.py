@@ -219,3 +219,22 @@ async def test_every_key_comes_from_the_key_module_and_no_count_expires(hot: Hot
     keys = {key.decode() for key in await hot.redis.keys("*")}
     assert keys == kept | passing
     assert {key for key in keys if await hot.redis.ttl(key) == -1} == kept
+
+
+async def test_visitors_are_forgotten_though_this_is_done_now_and_then(hot: Hot) -> None:
+    """A key of visitors always has a life, also one that is made anew by hits from the spool, whose times are old."""
+    site = make_site(SiteSettings())
+    batch = make_batch(site, [Event(1_790_000_000_000, 1, "view", "/a")])
+    await hot.record("w", 1, batch)
+    generation = await hot.store.generation(LANE)
+    name = str(BucketName(site.key, site.span_of(1_790_000_000_000).day, generation))
+    seen, present = LANE.site(site.key, "seen"), LANE.site(site.key, "present")
+    # An hour of the server's passes: the keys are gone, and what was forgotten last lies an hour back.
+    await hot.redis.delete(seen, present)
+    await hot.redis.hincrby(LANE.bucket(name, "day"), "forgot", -3_600_000)
+    await hot.record("w", 2, batch)
+    assert await hot.redis.ttl(seen) > site.settings.visit_timeout_seconds
+    assert await hot.redis.ttl(present) > site.settings.online_window_seconds
+    # Between two times of forgetting, what is left of a life is still longer than the window.
+    await hot.record("w", 3, batch)
+    assert await hot.redis.ttl(present) > site.settings.online_window_seconds
