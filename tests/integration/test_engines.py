@@ -5,6 +5,8 @@ import os
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import TypeVar
 
 import psutil
 import pytest
@@ -14,13 +16,14 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+from redis.exceptions import ClusterError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
 
 from tests.engines.cluster import Cluster
 from tests.engines.sentinel import NAME, Sentinels
 from tests.engines.server import Server, ServerSet
 
+Answer = TypeVar("Answer")
 KEY = "{vn}:views"
 SLOT = key_slot(KEY.encode())
 MANY = 500
@@ -122,7 +125,8 @@ async def test_a_slot_moves_while_it_is_used(move, cluster: Cluster):
         async def read() -> None:
             nonlocal wrong
             for number in range(MANY):
-                wrong += await client.get(f"{{vn}}:{number}") != str(number).encode()
+                value = await patiently(partial(client.get, f"{{vn}}:{number}"))
+                wrong += value != str(number).encode()
 
         async def move_it() -> None:
             reading = asyncio.create_task(read())
@@ -410,13 +414,8 @@ async def increments_while(act: Callable[[], Awaitable[object]], client: Redis |
     async def count_up() -> int:
         written = 0
         while not done.is_set():
-            try:
-                await client.incr(KEY)
-                written += 1
-            except (
-                RedisConnectionError
-            ):  # the former master has become a replica, and its heir is not known yet
-                await asyncio.sleep(0.01)
+            await patiently(partial(client.incr, KEY))
+            written += 1
         return written
 
     counting = asyncio.create_task(count_up())
@@ -426,3 +425,13 @@ async def increments_while(act: Callable[[], Awaitable[object]], client: Redis |
         done.set()
         written = await counting
     return written
+
+
+async def patiently(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Ask again while the heir of a master is not known yet, or two masters name each other for a moving slot."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await ask()
+            except (RedisConnectionError, ClusterError):
+                await asyncio.sleep(0.01)
