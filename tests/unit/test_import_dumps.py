@@ -4,6 +4,7 @@ import re
 from datetime import date
 from itertools import islice
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,6 +73,13 @@ def test_anything_is_read_or_told(text: str, size: int) -> None:
             assert 1 <= found.line <= dump.count("\n") + 1
     for row in read_csv(re.findall(r"[^\n]*\n?", text), "a.csv"):
         assert isinstance(row, Row | Bad)
+
+
+@pytest.mark.parametrize("dump", ["/*", "/* *", "/*!40000 x *\1", "//*!40000 x *\1 -- c\n*REPLACE! *"])
+def test_comment_without_end(dump: str) -> None:
+    """A comment that nobody ends lasts until the dump does."""
+    for size in (1, 3, 100):
+        assert read(dump, size) == []
 
 
 def test_variants_of_inserts() -> None:

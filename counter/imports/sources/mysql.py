@@ -100,6 +100,11 @@ class Scanner:
             self._at = 0
         return True
 
+    def _has(self, ahead: int) -> bool:
+        """Tell whether there are so many more characters."""
+        self._more(ahead)
+        return len(self._text) - self._at >= ahead
+
     def _take(self, pattern: re.Pattern[str]) -> str:
         found = pattern.match(self._text, self._at)
         if not found:
@@ -134,7 +139,7 @@ class Scanner:
             if self._text[self._at : self._at + 2] == "*/":
                 self._at += 2
                 return
-            if self._at < len(self._text) and (self._text[self._at :] != "*" or not self._more(2)):
+            if self._at < len(self._text) and (self._text[self._at :] != "*" or not self._has(2)):
                 self._at += 1
 
     def _quoted(self, quote: str, keep: int = MOST_CHARACTERS) -> Token:
