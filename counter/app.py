@@ -97,7 +97,7 @@ async def build(
         gate = Gate(salts, clock, limits, senders.find)
         shown = make_shown(settings, store, pool, sites, refresher(rollup, pool, clock), metrics, clock)
         hits = HitHandlers(sites, gate, recorder, shown.widget.answer_hit, metrics.http)
-        hot = also_under(settings.api_path, [*hits.express(), *shown.widget.express()])
+        short = [*hits.short(), *shown.widget.short()]
         always = strict_transport(settings.hsts_seconds)
         public = [
             *also_under(settings.api_path, [*hits.routes(), *shown.routes]),
@@ -112,7 +112,7 @@ async def build(
         admin += admin_api_routes(pool, metrics.admin, clock)
         yield Service(
             public=_application(metrics, public, always=always),
-            express=Express(hot, metrics.http.request_seconds, always),
+            express=Express(short, metrics.http.request_seconds, settings.api_path, always),
             admin=_application(metrics, admin, same_origin_middleware()),
             connections=metrics.connections,
         )

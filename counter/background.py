@@ -1,6 +1,7 @@
-"""Background tasks: how one is ended."""
+"""Background tasks: who keeps them, and how one is ended."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any, Final
 
 AGAIN_SECONDS: Final = 0.1
@@ -11,3 +12,16 @@ async def end(task: asyncio.Task[Any]) -> None:
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=AGAIN_SECONDS)
+
+
+class Tasks:
+    """Keeps tasks that nobody waits for until they have ended, as the loop itself does not."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def add(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin a piece of work, which looks after its errors itself."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

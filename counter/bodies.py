@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.hdrs import CONTENT_ENCODING, CONTENT_TYPE
 
+from counter.asked import Asked
 from counter.errors import InvalidInputError, TooLargeError
 
 BODY_SECONDS: Final = 10.0
@@ -21,8 +22,7 @@ async def read_body(request: web.Request, limit: int) -> bytes:
         SlowBodyError: it does not come.
         InvalidInputError: it is of a type that no beacon has, or compressed.
     """
-    headers = request.headers
-    if not _is_body_type(headers.get(CONTENT_TYPE, "")) or CONTENT_ENCODING in headers:
+    if not may_be_beacon(request):
         raise UnsupportedBodyError
     content = request.content
     body = content.read_nowait(limit + 1)  # it mostly comes with the head
@@ -33,6 +33,12 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     if len(body) > limit:
         raise TooLargeError
     return body
+
+
+def may_be_beacon(asked: Asked) -> bool:
+    """Tell whether the body of a request is of a type that beacons have, and not compressed."""
+    headers = asked.headers
+    return _is_body_type(headers.get(CONTENT_TYPE, "")) and CONTENT_ENCODING not in headers
 
 
 @lru_cache(maxsize=256)

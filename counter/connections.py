@@ -6,9 +6,12 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11, StreamReader, web
+from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD
 
 from counter.background import end
+from counter.express import Express, Siding
 from counter.http import as_problem, problem
 from counter.metrics import ConnectionMetrics
 from counter.ready import SERVER, Ready
@@ -26,25 +29,49 @@ SPARE_FILES: Final = 256
 
 
 class Connection(web.RequestHandler):
-    """A client's connection. The others know of it, and it says what is wrong as everything here does."""
+    """A client's connection. The others know of it, and it says what is wrong as everything here does.
 
-    __slots__ = ("_others", "_wire")
+    A request that has a short way is taken out of what the parser read while aiohttp waits for one. What the
+    client sends before it is answered is held back, so that answers keep the order of the requests.
+    """
 
-    def __init__(self, others: "Connections", server: web.Server, **options: Any) -> None:
+    __slots__ = ("_answering", "_express", "_held", "_others", "_remote", "_siding", "_wire")
+
+    def __init__(
+        self, others: "Connections", express: Express | None, server: web.Server, **options: Any
+    ) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self._others = others
         self._wire: asyncio.Transport | None = None
+        self._remote: str | None = None
+        self._express = express
+        self._answering = False
+        self._siding: Siding | None = None
+        self._held: list[bytes] = []
+        if express is not None:
+            self._siding = Siding(cast("HttpRequestParser", self._parser), self._take)
+            self._parser = cast("Any", self._siding)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Come in."""
         super().connection_made(transport)
         self._wire = cast("asyncio.Transport", transport)
+        self._remote = _host_of(self.peername)
         self._others.enter(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Go."""
         super().connection_lost(exc)
+        self._siding = None
         self._others.leave(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what the client sends, or hold it back while a request of the short way is under way."""
+        if self._answering or self._held:
+            self._held.append(data)
+            self._pause_transport_reading()
+            return
+        super().data_received(data)
 
     def abort(self) -> None:
         """End at once: whoever reads nothing would keep an orderly end from coming."""
@@ -65,7 +92,7 @@ class Connection(web.RequestHandler):
         response.force_close()
         return response
 
-    async def finish_response(
+    async def _finish(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer; what aiohttp refuses before any of our code sees it is answered in our form too."""
@@ -77,6 +104,57 @@ class Connection(web.RequestHandler):
             resp = as_problem(resp)
         resp.headers["Server"] = SERVER
         return await super().finish_response(request, resp, start_time)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer, and note that aiohttp has one less to give."""
+        try:
+            return await self._finish(request, resp, start_time)
+        finally:
+            if self._siding is not None:
+                self._siding.left -= 1
+
+    def _take(self, message: RawRequestMessage, payload: StreamReader) -> bool:
+        """Answer a request the short way, now or later, and return True, or leave it to aiohttp."""
+        express, others = self._express, self._others
+        if express is None or self._paused or others.draining or not payload.is_eof():
+            return False
+        found = express.find(message)
+        if found is None:
+            return False
+        self._answering = True
+        others.begin(self)
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        # Looked at, not read: on the long way it is still there, and nothing that is read goes on reading.
+        body = b"".join(payload._buffer) if payload is not EMPTY_PAYLOAD else b""  # noqa: SLF001
+        if express.handle(found, message, self._remote, body, self._reply):
+            return True
+        self._answering = False
+        others.finish(self)
+        return False
+
+    def _reply(self, answer: Ready) -> None:
+        """Send the answer to the request that is under way on the short way."""
+        self._answering = False
+        self._others.finish(self)
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        if self._others.draining:
+            answer.force_close()
+        transport.write(answer.encode())
+        if not answer.keep_alive:
+            self.force_close()
+        elif self._held:
+            self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """Read what was held back."""
+        held, self._held = b"".join(self._held), []
+        self.data_received(held)
+        if not (self._reading_paused or self._buffer_paused or self._held):
+            self._resume_transport_reading()
 
     async def _send(self, request: web.BaseRequest, answer: Ready) -> bool:
         """Send an answer, and return whether nobody is there any more to take it."""
@@ -93,6 +171,11 @@ class Connection(web.RequestHandler):
         return False
 
 
+def _host_of(peer: str | tuple[Any, ...] | None) -> str | None:
+    """Return the address of a peer, as aiohttp's requests tell it."""
+    return str(peer[0]) if isinstance(peer, tuple) else peer
+
+
 class Connections:
     """Keeps the connections of a listener apart: no request yet, idle, or with a request under way.
 
@@ -102,11 +185,15 @@ class Connections:
         most: that may be open; further ones take the place of the one that has waited longest.
         metrics: count those that are ended.
         now: seconds of a clock that never goes back.
+
+    Attributes:
+        draining: whether every answer is to tell its client to go.
     """
 
     def __init__(
         self, most: int, metrics: ConnectionMetrics | None = None, now: Callable[[], float] | None = None
     ) -> None:
+        self.draining = False
         self._most = most
         self._metrics = metrics
         self._now = now or asyncio.get_running_loop().time
@@ -118,6 +205,11 @@ class Connections:
 
     def __len__(self) -> int:
         return len(self._new) + len(self._idle) + len(self._busy)
+
+    @property
+    def busy(self) -> int:
+        """How many have a request under way."""
+        return len(self._busy)
 
     def enter(self, connection: Connection) -> None:
         """Take a new connection in; if there are too many, somebody has to go."""

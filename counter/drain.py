@@ -41,7 +41,6 @@ class Traffic:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._under_way = 0
-        self._draining = False
 
     def around(
         self, handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -58,7 +57,7 @@ class Traffic:
             finally:
                 self._under_way -= 1
                 finish(connection)
-            if self._draining:
+            if self._connections.draining:
                 response.force_close()
             return response
 
@@ -66,13 +65,13 @@ class Traffic:
 
     async def drain(self, drain: Drain) -> None:
         """Wait until no connection is left or the time is over, then until no request is under way."""
-        self._draining = True
+        self._connections.draining = True
         hurry = drain.hurry or asyncio.Event()
         if drain.seconds:
             log.info("draining", connections=len(self._connections), seconds=drain.seconds)
             await _until(lambda: hurry.is_set() or not self._connections, drain.seconds)
             log.info("drained", connections=len(self._connections))
-        await _until(lambda: self._under_way == 0, FINISH_SECONDS)
+        await _until(lambda: not (self._under_way or self._connections.busy), FINISH_SECONDS)
 
 
 async def _until(done: Callable[[], bool], seconds: float) -> None:

@@ -1,90 +1,127 @@
-"""The short way to the few addresses that most requests are for: past aiohttp's router and middlewares.
+"""The short way of the few requests that most requests are, past aiohttp's tasks, router and middlewares.
 
-    request ──► Express ──┬── one of its routes ──► the same handler, timed, its errors made answers ──► Ready
-                          └── anything else ──────► the application, with its router and middlewares
+They are answered as soon as they are read, or as their batch is written.
+
+    bytes ──► aiohttp's parser ──► Express ──┬── one of its routes, nothing to wait for but a batch ──► Ready
+                                             └── anything else, errors too ──► aiohttp and the application
 
 What is answered is the same on both ways; tests/acceptance/test_express.py asks on both.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
-from aiohttp import web
+import msgspec
+import structlog
+from aiohttp import HttpVersion11, StreamReader
 from aiohttp.hdrs import EXPECT
+from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
+from multidict import CIMultiDictProxy
 from prometheus_client import Histogram
 
-from counter.http import REQUEST_ID, SITE_KEY, Handler, answer_errors, new_request_id
+from counter.asked import Short
+from counter.errors import CounterError
+from counter.http import API_PREFIX, REQUEST_ID, new_request_id
 from counter.ready import EMPTY, Ready
 
 SITE: Final = "{site}"
 
+log = structlog.get_logger(__name__)
 
-class _Route(NamedTuple):
-    """A handler, the name of its route in the metrics, and the site in its address, if it has one there."""
 
-    handler: Handler
-    name: str
+class Arrived(msgspec.Struct, frozen=True, gc=False):
+    """A request without its body."""
+
+    headers: CIMultiDictProxy[str]
+    remote: str | None
+    raw_path: str
+
+
+class Found(NamedTuple):
+    """A route, and the site in the address that led to it, if there is one."""
+
+    route: Short
     site: str = ""
 
 
 class Express:
-    """Knows the routes that are worth a short way.
+    """Knows the routes that have a short way.
 
     Args:
-        routes: whose addresses have at most `{site}` in them.
+        routes: of the interface.
+        prefix: of the operator's own, under which they are found a second time.
         seconds: takes the time of each request, by route and status.
         always: headers of every answer.
     """
 
     def __init__(
-        self, routes: Iterable[web.RouteDef], seconds: Histogram, always: Mapping[str, str] = EMPTY
+        self,
+        routes: Iterable[Short],
+        seconds: Histogram,
+        prefix: str = API_PREFIX,
+        always: Mapping[str, str] = EMPTY,
     ) -> None:
-        self._plain: dict[tuple[str, str], _Route] = {}
-        self._of_sites: dict[tuple[str, str, str], _Route] = {}
+        self._plain: dict[tuple[str, str], Found] = {}
+        self._of_sites: dict[tuple[str, str, str], Found] = {}
         self._seconds = seconds
         self._clocks: dict[tuple[str, int], Histogram] = {}
-        self._always = always
         self._lines = "".join(f"\r\n{name}: {value}" for name, value in always.items())
         self._now = asyncio.get_running_loop().time
         for route in routes:
-            before, site, after = route.path.partition(SITE)
-            found = _Route(route.handler, route.path)
-            if site:
-                self._of_sites[route.method, before, after] = found
-            else:
-                self._plain[route.method, before] = found
+            for way in {API_PREFIX, prefix}:
+                self._add(route._replace(path=way + route.path.removeprefix(API_PREFIX)))
 
-    def before(
-        self, application: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-    ) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
-        """Return what handles a request here, or else lets the application do so."""
+    def find(self, message: RawRequestMessage) -> Found | None:
+        """Return the route of a request, None if it has to go the long way."""
+        path = message.path.partition("?")[0]
+        found = self._plain.get((message.method, path)) or self._find_of_site(message.method, path)
+        if found is None or message.should_close or message.upgrade or message.version != HttpVersion11:
+            return None
+        # Who expects an answer before sending the body is answered by aiohttp.
+        return None if EXPECT in message.headers else found
 
-        async def handle(request: web.BaseRequest) -> web.StreamResponse:
-            route = self._find(request.method, request.raw_path)
-            # Who expects an answer before sending the body is answered by aiohttp's router.
-            if route is None or EXPECT in request.headers or not isinstance(request, web.Request):
-                return await application(request)
-            if route.site:
-                request[SITE_KEY] = route.site
-            began_at = self._now()
-            request_id = new_request_id()
-            answer = await answer_errors(request, route.handler, request_id, route.name)
-            if isinstance(answer, Ready):
-                answer.tail = f"\r\n{REQUEST_ID}: {request_id}{self._lines}".encode()
-            else:
-                answer.headers[REQUEST_ID] = request_id
-                answer.headers.update(self._always)
-            self._clock(route.name, answer.status).observe(self._now() - began_at)
-            return answer
+    def handle(
+        self,
+        found: Found,
+        message: RawRequestMessage,
+        remote: str | None,
+        body: bytes,
+        send: Callable[[Ready], None],
+    ) -> bool:
+        """Answer a request and return True, or return False if it has to go the long way.
 
-        return handle
+        Args:
+            found: its route.
+            message: the request.
+            remote: who is connected.
+            body: all of it.
+            send: takes the answer, before this returns or later.
+        """
+        began_at = self._now()
+        route = found.route
 
-    def _find(self, method: str, raw_path: str) -> _Route | None:
-        path = raw_path.partition("?")[0]
-        plain = self._plain.get((method, path))
-        if plain is not None:
-            return plain
+        def reply(answer: Ready) -> None:
+            answer.tail = f"\r\n{REQUEST_ID}: {new_request_id()}{self._lines}".encode()
+            self._clock(route.path, answer.status).observe(self._now() - began_at)
+            send(answer)
+
+        try:
+            return route.handler(Arrived(message.headers, remote, message.path), found.site, body, reply)
+        except CounterError:
+            return False
+        except Exception:
+            log.exception("short way broke", path_template=route.path)
+            return False
+
+    def _add(self, route: Short) -> None:
+        before, site, after = route.path.partition(SITE)
+        if site:
+            self._of_sites[route.method, before, after] = Found(route)
+        else:
+            self._plain[route.method, before] = Found(route)
+
+    def _find_of_site(self, method: str, path: str) -> Found | None:
         before, _, rest = path.partition("/sites/")
         key, slash, last = rest.partition("/")
         found = self._of_sites.get((method, before + "/sites/", slash + last))
@@ -95,3 +132,35 @@ class Express:
         if clock is None:
             clock = self._clocks[name, status] = self._seconds.labels(name, str(status))
         return clock
+
+
+class Siding:
+    """Stands between aiohttp and its parser, and takes out what goes the short way.
+
+    Attributes:
+        left: how many requests aiohttp has still to answer.
+    """
+
+    __slots__ = ("_parser", "_take", "left", "message_consumed", "pause_reading", "set_upgraded")
+
+    def __init__(
+        self,
+        parser: HttpRequestParser,
+        take: Callable[[RawRequestMessage, StreamReader], bool],
+    ) -> None:
+        self.left = 0
+        self._parser = parser
+        self._take = take
+        self.message_consumed = parser.message_consumed
+        self.pause_reading = parser.pause_reading
+        self.set_upgraded = parser.set_upgraded
+
+    def feed_data(self, data: bytes) -> tuple[list[tuple[RawRequestMessage, StreamReader]], bool, bytes]:
+        """Parse, and return what is left for aiohttp."""
+        messages, upgraded, tail = self._parser.feed_data(data)
+        # What aiohttp has still to answer goes before.
+        if len(messages) == 1 and not self.left and self._take(*messages[0]):
+            self.message_consumed()
+            return [], upgraded, tail
+        self.left += len(messages)
+        return messages, upgraded, tail

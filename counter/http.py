@@ -13,6 +13,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from counter.asked import Asked
 from counter.errors import CounterError
 from counter.metrics import HttpMetrics
 from counter.ready import EMPTY, Head, Ready
@@ -32,8 +33,6 @@ RETRY_SECONDS: Final = 5
 COMPRESSED_BYTES: Final = 4096
 JSON_TYPE: Final = "application/json; charset=utf-8"
 API_PREFIX: Final = "/v1/"
-SITE_KEY: Final = web.RequestKey("site", str)
-"""Under which a request that came the short way keeps the site of its address."""
 REQUEST_ID: Final = "Counter-Request-Id"
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -55,7 +54,7 @@ def json_answer(body: bytes, more: Mapping[str, str] = EMPTY, status: int = 200)
     return Ready(json_head(status, "no-store"), body, more)
 
 
-def cacheable_json(request: web.Request, body: bytes, etag: str, cache_control: str) -> web.StreamResponse:
+def cacheable_json(request: Asked, body: bytes, etag: str, cache_control: str) -> Ready | web.Response:
     """Answer with JSON, or with 304 if the client has these numbers already."""
     if len(body) >= COMPRESSED_BYTES:
         headers = ANY_ORIGIN | {"Cache-Control": cache_control}
@@ -66,7 +65,7 @@ def cacheable_json(request: web.Request, body: bytes, etag: str, cache_control: 
 
 
 def cacheable(  # noqa: PLR0917 - what a client sees of an answer, in this order
-    request: web.Request,
+    request: Asked,
     body: bytes,
     etag: str,
     content_type: str,
@@ -85,19 +84,19 @@ def cacheable(  # noqa: PLR0917 - what a client sees of an answer, in this order
     return answer
 
 
-def _knows(request: web.Request, etag: str) -> bool:
+def _knows(request: Asked, etag: str) -> bool:
     known = request.headers.get("If-None-Match")
     return known is not None and etag in (tag.strip() for tag in known.split(","))
 
 
-_NO_CONTENT: Final = {
+_NO_CONTENT: Final[dict[int, Head]] = {
     status: Head(status, ANY_ORIGIN | NO_STORE) for status in (HTTPStatus.NO_CONTENT, HTTPStatus.ACCEPTED)
 }
 
 
 def no_content(status: int = HTTPStatus.NO_CONTENT, more: Mapping[str, str] = EMPTY) -> Ready:
     """Answer a beacon that gets no numbers: 204, or 202."""
-    return Ready(_NO_CONTENT[HTTPStatus(status)], more=more)
+    return Ready(_NO_CONTENT[status], more=more)
 
 
 def preflight(methods: str) -> Handler:
@@ -128,6 +127,13 @@ def problem(status: int, kind: str, detail: str) -> web.Response:
         content_type="application/problem+json",
         headers=headers,
     )
+
+
+def ready_problem(error: CounterError) -> Ready:
+    """Answer with an error, past aiohttp."""
+    answer = problem(error.status, error.kind, error.public_detail)
+    assert isinstance(answer.body, bytes)  # noqa: S101 - as `problem` made it
+    return Ready(Head(answer.status, answer.headers), answer.body)
 
 
 def also_under(prefix: str, routes: Iterable[web.RouteDef]) -> list[web.RouteDef]:

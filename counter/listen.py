@@ -53,7 +53,7 @@ async def listening(
         drain: how the open connections are treated.
         connections: that may be open at a time.
         metrics: count what becomes of them.
-        express: handles what it knows before the application is asked.
+        express: answers what it knows before the application is asked.
 
     Raises:
         ConfigError: the address cannot be bound.
@@ -62,10 +62,10 @@ async def listening(
     traffic = Traffic(guests)
     runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
-    _handle_with(runner, traffic, express)
+    _watch(runner, traffic)
     try:
         async with guests.swept():
-            servers = await _open(_protocols(runner, guests), host, port, sockets)
+            servers = await _open(_protocols(runner, guests, express), host, port, sockets)
             try:
                 yield url_of(servers[0].sockets[0])
             finally:
@@ -76,20 +76,22 @@ async def listening(
         await runner.cleanup()
 
 
-def _handle_with(runner: web.AppRunner, traffic: Traffic, express: Express | None) -> None:
+def _watch(runner: web.AppRunner, traffic: Traffic) -> None:
     server = runner.server
     assert server is not None  # noqa: S101 - the runner is set up
-    handle = express.before(server.request_handler) if express else server.request_handler
-    server.request_handler = traffic.around(handle)
+    server.request_handler = traffic.around(server.request_handler)
 
 
-def _protocols(runner: web.AppRunner, guests: Connections) -> Callable[[], Connection]:
+def _protocols(
+    runner: web.AppRunner, guests: Connections, express: Express | None
+) -> Callable[[], Connection]:
     """Return what makes the protocol of each new connection."""
     server = runner.server
     assert server is not None  # noqa: S101 - the runner is set up
     return partial(
         Connection,
         guests,
+        express,
         server,
         access_log=None,
         auto_decompress=False,

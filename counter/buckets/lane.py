@@ -38,6 +38,11 @@ from counter.steps import Passing, Step, go_on
 
 FIRST_PAUSE_SECONDS: Final = 0.05
 LONGEST_PAUSE_SECONDS: Final = 1.0
+GATHER_SECONDS: Final = 0.001
+"""How long a batch waits at most for its fellows, where the last one had many (PostgreSQL's `commit_delay`).
+
+Otherwise the first hit after a large batch would go alone, all others would wait for it, and the service and
+Redis would take turns instead of working side by side."""
 NEARLY_DONE_BYTES: Final = 1024 * 1024
 
 log = structlog.get_logger(__name__)
@@ -50,28 +55,24 @@ class Outcome(StrEnum):
     SPOOLED = "spooled"
 
 
+Tell = Callable[[Outcome | BusyError], None]
+"""Takes what became of a hit."""
+
+
 @dataclass(slots=True)
 class _Waiting:
-    """A batch that is filled while another one is in flight, and who waits for it.
+    """A batch that is filled while another one is in flight, and who wants to know of it."""
 
-    Each handler has a future of its own: one client that goes away must not cancel the batch of all.
-    """
-
-    outcomes: list[asyncio.Future[Outcome]] = field(default_factory=list)
+    tells: list[Tell] = field(default_factory=list)
     batch: Batch = field(default_factory=Batch)
 
-    def tell(self, outcome: Outcome) -> None:
-        """Wake all handlers."""
-        for waiter in self.outcomes:
-            if not waiter.done():
-                waiter.set_result(outcome)
-
-    def refuse(self, refusal: BusyError) -> None:
-        """Wake all handlers with an error."""
-        for waiter in self.outcomes:
-            if not waiter.done():
-                waiter.set_exception(refusal)
-                waiter.exception()  # whoever waited may be gone, and then nobody else looks
+    def tell(self, what: Outcome | BusyError) -> None:
+        """Tell everybody; what goes wrong with one answer is no matter of the others."""
+        for tell in self.tells:
+            try:
+                tell(what)
+            except Exception:
+                log.exception("answer broke")
 
 
 class Lane:
@@ -113,23 +114,26 @@ class Lane:
         self._batch_hits = batch_hits
         self._patience_seconds = patience_seconds
         self._sequence = 0
+        self._last = 0  # hits of the last batch
+        self._wanted = 0
+        self._enough: asyncio.Future[None] | None = None
         self._queue: list[_Waiting] = []
         self._sending: asyncio.Task[None] | None = None
         self._replaying: asyncio.Task[None] | None = None
         self._flows = True  # Redis took the last batch it was sent
 
-    def take(self, hit: Hit) -> asyncio.Future[Outcome]:
-        """Put a hit into the batch that is being filled; the future tells what became of it."""
+    def take(self, hit: Hit, tell: Tell) -> None:
+        """Put a hit into the batch that is being filled; `tell` is called once that is written."""
         if not self._queue or len(self._queue[-1].batch) >= self._batch_hits:
             self._queue.append(_Waiting())
         waiting = self._queue[-1]
         waiting.batch.add(hit)
-        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        waiting.outcomes.append(outcome)
+        waiting.tells.append(tell)
         self.waiting_hits += 1
+        if self._enough is not None and len(waiting.batch) >= self._wanted:
+            _wake(self._enough)
         if self._sending is None:
             self._sending = asyncio.create_task(self._send_all(), name=f"lane {self._keys.lane}")
-        return outcome
 
     async def take_over(self) -> None:
         """Replay what processes that are gone have left on this host."""
@@ -147,21 +151,37 @@ class Lane:
     async def _send_all(self) -> None:
         try:
             while self._queue:
+                await self._gather()
                 await self._send(self._queue.pop(0))
         finally:
             self._sending = None
 
+    async def _gather(self) -> None:
+        """Wait a moment for the first batch to have half as many hits as the last one had."""
+        self._wanted = self._last // 2
+        if len(self._queue[0].batch) >= self._wanted:
+            return
+        loop = asyncio.get_running_loop()
+        self._enough = loop.create_future()
+        timer = loop.call_later(GATHER_SECONDS, _wake, self._enough)
+        try:
+            await self._enough
+        finally:
+            self._enough = None
+            timer.cancel()
+
     async def _send(self, waiting: _Waiting) -> None:
         self._sequence += 1
+        self._last = len(waiting.batch)
         self._metrics.batch_hits.observe(len(waiting.batch))
         try:
             waiting.tell(await self._deliver(waiting.batch))
         except BusyError as error:
             log.warning("batch not acknowledged", hits=len(waiting.batch), reason=str(error))
-            waiting.refuse(error)
+            waiting.tell(error)
         except Exception as error:
             # Whatever it was, nobody may wait for ever.
-            waiting.refuse(BusyError(str(error)))
+            waiting.tell(BusyError(str(error)))
             log.exception("batch broke", hits=len(waiting.batch))
         finally:
             self.waiting_hits -= len(waiting.batch)
@@ -259,3 +279,8 @@ class Lane:
 def new_worker() -> str:
     """Draw a name for a worker that no other process has or had."""
     return secrets.token_hex(8)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from counter.background import end
 from counter.buckets.batch import Hit
-from counter.buckets.lane import Lane, Outcome
+from counter.buckets.lane import Lane, Outcome, Tell
 from counter.buckets.store import BucketStore
 from counter.errors import BusyError
 
@@ -35,10 +36,20 @@ class Recorder:
         Raises:
             BusyError: it was not acknowledged: neither Redis nor the spool can take it, or too many wait.
         """
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.take(hit, partial(_settle, outcome))
+        return await outcome
+
+    def take(self, hit: Hit, tell: Tell) -> None:
+        """Count one hit; `tell` is called later, with who has it or why nobody does.
+
+        Raises:
+            BusyError: too many wait.
+        """
         lane = self._lanes[self._store.lane_of(hit.site.key).lane]
         if lane.waiting_hits >= self._waiting_hits:
             raise BusyError("too many hits wait for Redis")
-        return await lane.take(hit)
+        lane.take(hit, tell)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -58,3 +69,12 @@ class Recorder:
         while True:
             await asyncio.sleep(TAKE_OVER_SECONDS)
             await self._take_over()
+
+
+def _settle(outcome: asyncio.Future[Outcome], told: Outcome | BusyError) -> None:
+    if outcome.done():  # its client has gone
+        return
+    if isinstance(told, BusyError):
+        outcome.set_exception(told)
+    else:
+        outcome.set_result(told)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
 from typing import Final
 
 from counter.config import Network
@@ -50,7 +51,7 @@ def _named(element: str) -> str:
 
 
 def _is_trusted(address: Address | None, trusted: Sequence[Network]) -> bool:
-    return address is not None and any(address in network for network in trusted)
+    return address is not None and any(ip_address(address) in network for network in trusted)
 
 
 def _without_port(text: str) -> str:

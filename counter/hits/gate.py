@@ -1,15 +1,16 @@
 """From a request to a hit: who sent it, whether it counts, and which visitor that is."""
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
-from aiohttp import web
+import msgspec
 
+from counter.asked import Asked
 from counter.buckets.batch import NO_VISITOR, Hit, Kind
 from counter.buckets.salts import Salts
 from counter.clock import Clock
 from counter.hits.admission import Sender, Verdict, judge
-from counter.hits.limits import Limits, prefixes_of
+from counter.hits.limits import Limits, Prefixes, prefixes_of
 from counter.hits.signing import ANYBODY, LIFE_SECONDS, sign
 from counter.hits.visitors import Address, network_of, visitor_id
 from counter.sites.calendar import DAY, Span
@@ -18,11 +19,11 @@ from counter.sites.model import Site
 KIND_NAMES: Final = {kind: kind.value for kind in Kind}
 """Asking an enumeration for a value takes longer than looking it up."""
 
-FindSender = Callable[[web.Request, str], Sender]
+FindSender = Callable[[Asked, str], Sender]
 """Takes a request and the token that it carries."""
 
 
-class Admitted(NamedTuple):
+class Admitted(msgspec.Struct, frozen=True, gc=False):
     """What the gate says of a beacon; `hit` is None if it does not count."""
 
     verdict: Verdict
@@ -45,13 +46,11 @@ class Gate:
         self._limits = limits
         self._find_sender = find_sender
 
-    async def admit(
-        self, request: web.Request, site: Site, kind: Kind, path: str = "", token: str = ""
-    ) -> Admitted:
+    async def admit(self, asked: Asked, site: Site, kind: Kind, path: str = "", token: str = "") -> Admitted:
         """Judge a beacon.
 
         Args:
-            request: carries it.
+            asked: carries it.
             site: that it is for.
             kind: VIEW or HEARTBEAT.
             path: normalised; for a view.
@@ -61,7 +60,35 @@ class Gate:
             BucketsUnavailableError: the salt of the day cannot be had.
         """
         at_ms = self._clock()
-        sender = self._find_sender(request, token)
+        entered = self._enter(asked, site, kind, token, at_ms)
+        if isinstance(entered, Admitted):
+            return entered
+        span = site.span_of(at_ms)
+        salts = self._known_salts(span) or await self._salts_of(span)
+        return self._name(entered, site, kind, path, at_ms, salts)
+
+    def admit_now(
+        self, asked: Asked, site: Site, kind: Kind, path: str = "", token: str = ""
+    ) -> Admitted | None:
+        """Judge a beacon as `admit` does; None, and nothing is done, if a salt has to be fetched for it."""
+        at_ms = self._clock()
+        salts = self._known_salts(site.span_of(at_ms))
+        if salts is None:
+            return None
+        entered = self._enter(asked, site, kind, token, at_ms)
+        return (
+            entered if isinstance(entered, Admitted) else self._name(entered, site, kind, path, at_ms, salts)
+        )
+
+    def issue_token(self, asked: Asked, site: Site) -> str:
+        """Return a token for the network of the client."""
+        address = self._find_sender(asked, "").address
+        network = ANYBODY if address is None else network_of(address)
+        return sign(site.secret, site.key, self._clock() // 1000 + LIFE_SECONDS, network)
+
+    def _enter(self, asked: Asked, site: Site, kind: Kind, token: str, at_ms: int) -> "Admitted | _Entered":
+        """Judge who sent a beacon; a person's is judged further once it has a name."""
+        sender = self._find_sender(asked, token)
         address = sender.address
         prefixes = None if address is None else prefixes_of(address)
         name = KIND_NAMES[kind]
@@ -74,25 +101,46 @@ class Gate:
             return Admitted(refusal, None)
         if verdict is Verdict.BOT or address is None or prefixes is None:
             return Admitted(Verdict.BOT, Hit(site, at_ms, Kind.BOT) if kind is Kind.VIEW else None)
-        visitor, visitor_before = await self._visitor(site, site.span_of(at_ms), sender, address)
-        refusal = self._limits.refuses_visitor(prefixes, visitor)
+        return _Entered(sender, address, prefixes)
+
+    def _name(  # noqa: PLR0917 - what a hit is made of
+        self, entered: "_Entered", site: Site, kind: Kind, path: str, at_ms: int, salts: "_DaySalts"
+    ) -> Admitted:
+        """Name the visitor and judge what it sent."""
+        network = network_of(entered.address)
+        visitor = visitor_id(salts.today, site.key, network, entered.sender.agent)
+        refusal = self._limits.refuses_visitor(entered.prefixes, visitor)
         if refusal is None and kind is Kind.VIEW:
             refusal = self._limits.refuses_display(site, visitor, path)
         if refusal is not None:
             return Admitted(refusal, None)
-        return Admitted(verdict, Hit(site, at_ms, kind, path, visitor, visitor_before))
+        before = NO_VISITOR
+        if salts.before is not None:
+            before = visitor_id(salts.before, site.key, network, entered.sender.agent)
+        return Admitted(Verdict.VIEW, Hit(site, at_ms, kind, path, visitor, before))
 
-    def issue_token(self, request: web.Request, site: Site) -> str:
-        """Return a token for the network of the client."""
-        address = self._find_sender(request, "").address
-        network = ANYBODY if address is None else network_of(address)
-        return sign(site.secret, site.key, self._clock() // 1000 + LIFE_SECONDS, network)
+    def _known_salts(self, span: Span) -> "_DaySalts | None":
+        today = self._salts.known(span.day)
+        before = self._salts.known(span.day - DAY) if span.carries else None
+        if today is None or (span.carries and before is None):
+            return None
+        return _DaySalts(today, before)
 
-    async def _visitor(self, site: Site, span: Span, sender: Sender, address: Address) -> tuple[bytes, bytes]:
-        network = network_of(address)
-        salt = self._salts.known(span.day) or await self._salts.of(span.day)
-        visitor = visitor_id(salt, site.key, network, sender.agent)
-        if not span.carries:
-            return visitor, NO_VISITOR
-        salt_before = await self._salts.of(span.day - DAY)
-        return visitor, visitor_id(salt_before, site.key, network, sender.agent)
+    async def _salts_of(self, span: Span) -> "_DaySalts":
+        today = await self._salts.of(span.day)
+        return _DaySalts(today, await self._salts.of(span.day - DAY) if span.carries else None)
+
+
+class _Entered(msgspec.Struct, frozen=True, gc=False):
+    """A person's beacon that may come in."""
+
+    sender: Sender
+    address: Address
+    prefixes: Prefixes
+
+
+class _DaySalts(msgspec.Struct, frozen=True, gc=False):
+    """The salt of a local day and, while visits are carried over midnight, of the day before."""
+
+    today: bytes
+    before: bytes | None = None

@@ -5,16 +5,19 @@ from http import HTTPStatus
 from typing import Final
 
 import msgspec
+import structlog
 from aiohttp import web
 
-from counter.bodies import read_body
-from counter.buckets.batch import Kind
+from counter.asked import Asked, Reply, Short, query_of
+from counter.background import Tasks
+from counter.bodies import may_be_beacon, read_body
+from counter.buckets.batch import Hit, Kind
 from counter.buckets.lane import Outcome
 from counter.buckets.recorder import Recorder
 from counter.errors import BusyError
 from counter.hits.admission import Verdict
 from counter.hits.beacon import MAX_BODY_BYTES, check_site_key, parse_heartbeat, parse_hit
-from counter.hits.gate import KIND_NAMES, Gate
+from counter.hits.gate import KIND_NAMES, Admitted, Gate
 from counter.hits.signing import LIFE_SECONDS, is_debug_key
 from counter.http import (
     ANY_ORIGIN,
@@ -23,9 +26,10 @@ from counter.http import (
     json_answer,
     no_content,
     preflight,
+    ready_problem,
 )
 from counter.metrics import HttpMetrics, Labelled
-from counter.ready import EMPTY
+from counter.ready import EMPTY, Ready
 from counter.sites.model import Site
 from counter.sites.paths import normalise
 from counter.sites.registry import SiteRegistry
@@ -33,6 +37,8 @@ from counter.sites.registry import SiteRegistry
 PIXEL: Final = bytes.fromhex(
     "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b"
 )
+
+log = structlog.get_logger(__name__)
 
 AnswerHit = Callable[[Site, str], Awaitable[bytes | None]]
 """Makes the JSON that answers a hit: of a site and a page, with all that was recorded before it is asked."""
@@ -49,18 +55,23 @@ class HitHandlers:
         self._recorder = recorder
         self._answer_hit = answer_hit
         self._counted = Labelled(metrics.hits)
+        self._background = Tasks()
 
-    def express(self) -> list[web.RouteDef]:
-        """Return the addresses that most beacons are for."""
-        return [web.post("/v1/hits", self.post_hit), web.post("/v1/heartbeats", self.post_heartbeat)]
+    def short(self) -> list[Short]:
+        """Return the short way of the addresses that most beacons are for."""
+        return [
+            Short("POST", "/v1/hits", self.take_hit),
+            Short("POST", "/v1/heartbeats", self.take_heartbeat),
+        ]
 
     def routes(self) -> list[web.RouteDef]:
         """Return the addresses of this room."""
         return [
-            *self.express(),
+            web.post("/v1/hits", self.post_hit),
             web.options("/v1/hits", preflight("POST, OPTIONS")),
             web.get("/v1/hits.gif", self.get_pixel, allow_head=False),
             web.get("/v1/sites/{site}/token", self.get_token),
+            web.post("/v1/heartbeats", self.post_heartbeat),
             web.options("/v1/heartbeats", preflight("POST, OPTIONS")),
         ]
 
@@ -72,10 +83,8 @@ class HitHandlers:
         reason, outcome = await self._record(request, site, Kind.VIEW, path, beacon.token)
         quiet, headers = self._wishes(request, site, reason)
         body = None if quiet else await self._answer_hit(site, path)
-        spooled = outcome is Outcome.SPOOLED
-        if body is None:
-            return no_content(HTTPStatus.ACCEPTED if spooled else HTTPStatus.NO_CONTENT, headers)
-        return json_answer(body, headers, HTTPStatus.ACCEPTED if spooled else HTTPStatus.OK)
+        status = HTTPStatus.ACCEPTED if outcome is Outcome.SPOOLED else HTTPStatus.NO_CONTENT
+        return _hit_answer(body, status, headers)
 
     async def get_pixel(self, request: web.Request) -> web.Response:
         """Count a hit of a page without script, and answer with a picture of one clear pixel."""
@@ -101,26 +110,103 @@ class HitHandlers:
         body = {"token": self._gate.issue_token(request, site), "expires_in": LIFE_SECONDS}
         return json_answer(msgspec.json.encode(body))
 
+    def take_hit(self, asked: Asked, _site: str, body: bytes, reply: Reply) -> bool:
+        """Count a hit and answer as `post_hit` does, without waiting for anything but its batch."""
+        if len(body) > MAX_BODY_BYTES or not may_be_beacon(asked):
+            return False
+        beacon = parse_hit(body)
+        site = self._sites.find(beacon.site)
+        path = normalise(beacon.path, site.settings.query_allow)
+        admitted = self._gate.admit_now(asked, site, Kind.VIEW, path, beacon.token)
+        if admitted is None:
+            return False
+        reason = _reason(admitted, Kind.VIEW)
+        quiet, headers = self._wishes(asked, site, reason)
+
+        def answer(status: HTTPStatus) -> None:
+            if quiet:
+                reply(no_content(status, headers))
+            else:
+                self._background.add(self._answer_with_numbers(site, path, status, headers, reply))
+
+        self._take(admitted.hit, reason, answer, reply)
+        return True
+
+    def take_heartbeat(self, asked: Asked, _site: str, body: bytes, reply: Reply) -> bool:
+        """Note that a visitor is still there as `post_heartbeat` does."""
+        if len(body) > MAX_BODY_BYTES or not may_be_beacon(asked):
+            return False
+        beacon = parse_heartbeat(body)
+        site = self._sites.find(beacon.site)
+        admitted = self._gate.admit_now(asked, site, Kind.HEARTBEAT, token=beacon.token)
+        if admitted is None:
+            return False
+        reason = _reason(admitted, Kind.HEARTBEAT)
+        self._take(admitted.hit, reason, lambda _status: reply(no_content()), reply)
+        return True
+
+    def _take(self, hit: Hit | None, reason: str, answer: Callable[[HTTPStatus], None], reply: Reply) -> None:
+        """Count what the gate let in, and answer when somebody has it, or nobody can take it."""
+
+        def told(outcome: Outcome | BusyError | None) -> None:
+            if isinstance(outcome, BusyError):
+                self._counted["busy"].inc()
+                reply(ready_problem(outcome))
+                return
+            self._counted[reason].inc()
+            answer(HTTPStatus.ACCEPTED if outcome is Outcome.SPOOLED else HTTPStatus.NO_CONTENT)
+
+        if hit is None:
+            told(None)
+            return
+        try:
+            self._recorder.take(hit, told)
+        except BusyError as error:
+            told(error)
+
+    async def _answer_with_numbers(
+        self, site: Site, path: str, status: HTTPStatus, headers: Mapping[str, str], reply: Reply
+    ) -> None:
+        try:
+            body = await self._answer_hit(site, path)
+        except Exception:
+            log.exception("numbers broke", site=site.key)
+            body = None  # the hit is counted, and the page keeps what it shows
+        reply(_hit_answer(body, status, headers))
+
     async def _record(
         self, request: web.Request, site: Site, kind: Kind, path: str = "", token: str = ""
     ) -> tuple[str, Outcome | None]:
         """Count what the gate lets in, and return why or why not; the sender is not told."""
-        verdict, hit = await self._gate.admit(request, site, kind, path, token)
-        result = KIND_NAMES[kind] if verdict is Verdict.VIEW else verdict
+        admitted = await self._gate.admit(request, site, kind, path, token)
+        reason = _reason(admitted, kind)
         try:
-            outcome = await self._recorder.record(hit) if hit is not None else None
+            outcome = await self._recorder.record(admitted.hit) if admitted.hit is not None else None
         except BusyError:
             self._counted["busy"].inc()
             raise
-        self._counted[result].inc()
-        return result, outcome
+        self._counted[reason].inc()
+        return reason, outcome
 
     @staticmethod
-    def _wishes(request: web.Request, site: Site, reason: str) -> tuple[bool, Mapping[str, str]]:
+    def _wishes(asked: Asked, site: Site, reason: str) -> tuple[bool, Mapping[str, str]]:
         """Return whether no numbers are wanted, and the reason for a webmaster who proves to be one."""
-        _path, _mark, query = request.raw_path.partition("?")
+        _path, _mark, query = asked.raw_path.partition("?")
         if query in {"", "quiet=1"}:  # nearly always
             return bool(query), EMPTY
-        debug = is_debug_key(request.query.get("debug", ""), site.secret, site.key)
+        wishes = query_of(asked)
+        debug = is_debug_key(wishes.get("debug", ""), site.secret, site.key)
         shown = {"Counter-Reason": reason, "Access-Control-Expose-Headers": "Counter-Reason"}
-        return request.query.get("quiet") == "1", shown if debug else {}
+        return wishes.get("quiet") == "1", shown if debug else {}
+
+
+def _reason(admitted: Admitted, kind: Kind) -> str:
+    """Return what becomes of a beacon, as the metrics call it."""
+    return KIND_NAMES[kind] if admitted.verdict is Verdict.VIEW else admitted.verdict
+
+
+def _hit_answer(body: bytes | None, status: HTTPStatus, headers: Mapping[str, str]) -> Ready:
+    """Answer with numbers, if there are any; `status` is the one for none."""
+    if body is None:
+        return no_content(status, headers)
+    return json_answer(body, headers, HTTPStatus.OK if status is HTTPStatus.NO_CONTENT else status)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from counter.hits.admission import Verdict
 from counter.hits.meters import Bounded, Meter
-from counter.hits.visitors import Address
+from counter.hits.visitors import IPV4_BYTES, Address
 from counter.sites.model import Site
 
 BURST_SECONDS: Final = 15
@@ -18,10 +20,9 @@ Networks and sites owe nothing, as others share them."""
 ADDRESSES: Final = 16_384
 VISITORS: Final = 32_768
 DISPLAYS: Final = 32_768
-IPV4_BYTES: Final = 4
 
 
-class Prefixes(NamedTuple):
+class Prefixes(msgspec.Struct, frozen=True, gc=False):
     """Of an address; their lengths differ, so none is taken for another one.
 
     Attributes:
@@ -111,8 +112,9 @@ class Limits:
 
 def prefixes_of(address: Address) -> Prefixes:
     """Return what tells a subscriber apart, and a network."""
-    packed = address.packed
-    return Prefixes(packed, packed[:3]) if len(packed) == IPV4_BYTES else Prefixes(packed[:8], packed[:6])
+    if len(address) == IPV4_BYTES:
+        return Prefixes(address, address[:3])
+    return Prefixes(address[:8], address[:6])
 
 
 def _meter(per_second: float, debt_seconds: float = 0.0) -> Meter:

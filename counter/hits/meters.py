@@ -61,14 +61,15 @@ class Meter:
             key: whatever is to be limited.
             now: seconds of a clock that never goes back.
         """
-        if not self._pause:
+        pause = self._pause
+        if not pause:
             return True
         due = self._due.get(key)
         if due is None or due < now:
             due = now
         elif due - now > self._slack:
             return not self.refuses(key, now)
-        self._due.put(key, due + self._pause)
+        self._due.put(key, due + pause)
         return True
 
     def refuses(self, key: Hashable, now: float) -> bool:

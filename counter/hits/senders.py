@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Final
 
 import structlog
-from aiohttp import web
 from multidict import istr
 
+from counter.asked import Asked
 from counter.config import Network
 from counter.hits.admission import Sender
 from counter.hits.client import client_address, forwarded_hops
@@ -46,7 +47,7 @@ class Senders:
         self._warned = False
         self._trusts = lru_cache(PEERS)(self._look_up)
 
-    def find(self, request: web.Request, token: str = "") -> Sender:
+    def find(self, request: Asked, token: str = "") -> Sender:
         """Return who sent a request.
 
         Args:
@@ -54,18 +55,18 @@ class Senders:
             token: that the beacon carries.
         """
         get = request.headers.get
-        purpose = f"{get(SEC_PURPOSE, '')} {get(PURPOSE, '')} {get(X_MOZ, '')}"
+        purpose = get(SEC_PURPOSE, "") + get(PURPOSE, "") + get(X_MOZ, "")
         return Sender(
             address=self._address(request),
             agent=get(USER_AGENT, "")[:MAX_AGENT_CHARACTERS],
             origin=get(ORIGIN, ""),
             referer=get(REFERER, ""),
-            purpose="" if purpose == "  " else purpose.lower(),
+            purpose=purpose and purpose.lower(),
             privacy=get(SEC_GPC, ""),
             token=token,
         )
 
-    def _address(self, request: web.Request) -> Address | None:
+    def _address(self, request: Asked) -> Address | None:
         peer = request.remote
         if not self._trusts(peer):
             self._watch(request)
@@ -83,15 +84,15 @@ class Senders:
         if not self._trusted or not peer:
             return bool(self._trusted)
         address = parse_address(peer)
-        return address is not None and any(address in network for network in self._trusted)
+        return address is not None and any(ip_address(address) in network for network in self._trusted)
 
-    def _watch(self, request: web.Request) -> None:
+    def _watch(self, request: Asked) -> None:
         """Notice a proxy of ours that nobody has declared: everybody would seem to come from it."""
         headers = request.headers
         if not any(name in headers for name in FORWARDING_HEADERS):
             return
         peer = parse_address(request.remote or "127.0.0.1")
-        if peer is None or not peer.is_private:
+        if peer is None or not ip_address(peer).is_private:
             return
         self._untrusted.inc()
         if not self._warned:

@@ -5,9 +5,11 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
+from counter.asked import Asked, Reply, Short, query_of
 from counter.bodies import read_body
 from counter.errors import NumbersUnavailableError
-from counter.http import SITE_KEY, cacheable_json, preflight
+from counter.http import cacheable_json, preflight
+from counter.ready import Ready
 from counter.sites.model import Metric, Site
 from counter.sites.registry import SiteRegistry
 from counter.widget.block import parse_metric
@@ -39,14 +41,14 @@ class WidgetHandlers:
         self._pages = pages
         self._rendered: dict[tuple[str, str], _Rendered] = {}
 
-    def express(self) -> list[web.RouteDef]:
-        """Return the address that is asked most."""
-        return [web.get("/v1/sites/{site}/widget", self.get_widget)]
+    def short(self) -> list[Short]:
+        """Return the short way of the address that is asked most."""
+        return [Short("GET", "/v1/sites/{site}/widget", self.take_widget)]
 
     def routes(self) -> list[web.RouteDef]:
         """Return the addresses of this room."""
         return [
-            *self.express(),
+            web.get("/v1/sites/{site}/widget", self.get_widget),
             web.options("/v1/sites/{site}/widget", preflight("GET, HEAD, OPTIONS")),
             web.get("/v1/sites/{site}/pages", self.get_pages),
             web.post("/v1/sites/{site}/pages", self.post_pages),
@@ -55,13 +57,25 @@ class WidgetHandlers:
 
     async def get_widget(self, request: web.Request) -> web.StreamResponse:
         """Answer with online, today, yesterday, week, month and total, and what they mean."""
-        site = self._sites.find(request.get(SITE_KEY) or request.match_info["site"])
+        site = self._sites.find(request.match_info["site"])
+        return self._show(request, site, await self._snapshots.of(site))
+
+    def take_widget(self, asked: Asked, key: str, _body: bytes, reply: Reply) -> bool:
+        """Answer as `get_widget` does, if the numbers are in memory."""
+        site = self._sites.find(key)
+        snapshot = self._snapshots.kept(site)
+        answer = snapshot and self._show(asked, site, snapshot)
+        if not isinstance(answer, Ready):
+            return False
+        reply(answer)
+        return True
+
+    def _show(self, asked: Asked, site: Site, snapshot: Snapshot) -> Ready | web.Response:
         metric = site.settings.metric
-        if "?" in request.raw_path:
-            metric = parse_metric(request.query, metric)
-        snapshot = await self._snapshots.of(site)
+        if "?" in asked.raw_path:
+            metric = parse_metric(query_of(asked), metric)
         answer = self._render(snapshot, site, metric)
-        return cacheable_json(request, answer.body, answer.etag, STALE if snapshot.stale else FRESH)
+        return cacheable_json(asked, answer.body, answer.etag, STALE if snapshot.stale else FRESH)
 
     def _render(self, snapshot: Snapshot, site: Site, metric: Metric) -> Answer:
         """Render a snapshot once, however often it is asked for."""

@@ -71,14 +71,21 @@ class Snapshots:
         """
         before = self._begun if anew else 0
         while True:
-            kept = self._kept.get(site.key)
-            if kept and kept.number > before and kept.read_at > _now() - self._fresh_seconds:
-                self._answered["memory"].inc()
-                return kept.snapshot
+            snapshot = self.kept(site, before)
+            if snapshot is not None:
+                return snapshot
             flight = self._flights.get(site.key) or self._begin(site)
             snapshot = await asyncio.shield(flight.task)
             if flight.number > before:
                 return snapshot
+
+    def kept(self, site: Site, before: int = 0) -> Snapshot | None:
+        """Return the site's numbers if they are in memory, fresh, and of a later reading than `before`."""
+        kept = self._kept.get(site.key)
+        if kept is None or kept.number <= before or kept.read_at <= _now() - self._fresh_seconds:
+            return None
+        self._answered["memory"].inc()
+        return kept.snapshot
 
     def _begin(self, site: Site) -> _Flight:
         self._begun += 1

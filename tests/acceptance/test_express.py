@@ -4,6 +4,7 @@ import asyncio
 import re
 
 import pytest
+import redis.asyncio as redis
 from yarl import URL
 
 from tests.acceptance.conftest import PERSON, Running
@@ -103,4 +104,53 @@ async def test_requests_behind_each_other_are_answered_in_order(service: Running
     nothing = b"GET /nothing" + head + b"Connection: close\r\n\r\n"
     answers = await talk(service, hit + widget + hit + nothing)
     assert re.findall(rb"HTTP/1\.1 (\d+) ", answers) == [b"204", b"200", b"204", b"404"]
+    assert (await service.widget(metric="views"))["total"] == 2
+
+
+async def test_what_comes_before_the_answer_waits(service: Running, redis_url: str) -> None:
+    """While a hit waits for Redis, what its client sends behind it is held back, and answered in order."""
+    head = b" HTTP/1.1\r\nHost: x\r\nUser-Agent: " + PERSON.encode() + b"\r\n"
+    hit = b"POST /v1/hits?quiet=1" + head + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY.encode()
+    widget = b"GET /v1/sites/portal/widget" + head + b"\r\n"
+    last = b"GET /nothing" + head + b"Connection: close\r\n\r\n"
+    await service.widget()  # so it is in memory, and could be answered at once
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(service.public.rpartition(":")[2]))
+    async with redis.from_url(redis_url) as client:
+        await client.execute_command("CLIENT", "PAUSE", 10_000, "WRITE")
+        writer.write(hit)
+        while await waiting(client) == 0:
+            await asyncio.sleep(0)
+        for request in (widget[:50], widget[50:] + hit, last):
+            writer.write(request)
+            await writer.drain()
+        await client.execute_command("CLIENT", "UNPAUSE")
+    async with asyncio.timeout(30):
+        answers = await reader.read()
+    writer.close()
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answers) == [b"204", b"200", b"204", b"404"]
+
+
+async def waiting(client: redis.Redis) -> int:
+    """Return how many clients Redis keeps waiting."""
+    return int((await client.info("clients"))["blocked_clients"])
+
+
+async def test_client_that_leaves_before_its_answer(service: Running, redis_url: str) -> None:
+    """Its hit counts, and nobody else is disturbed."""
+    hit = (
+        b"POST /v1/hits?quiet=1 HTTP/1.1\r\nHost: x\r\nUser-Agent: "
+        + PERSON.encode()
+        + b"\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+        + BODY.encode()
+    )
+    async with redis.from_url(redis_url) as client:
+        await client.execute_command("CLIENT", "PAUSE", 10_000, "WRITE")
+        _reader, writer = await asyncio.open_connection("127.0.0.1", int(service.public.rpartition(":")[2]))
+        writer.write(hit)
+        while await waiting(client) == 0:
+            await asyncio.sleep(0)
+        writer.transport.abort()
+        other = asyncio.create_task(service.hit("/a", query="?quiet=1"))
+        await client.execute_command("CLIENT", "UNPAUSE")
+    assert (await other).status == 204
     assert (await service.widget(metric="views"))["total"] == 2

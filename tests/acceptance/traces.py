@@ -43,7 +43,9 @@ def spellings_of_agent(text: str, marker: str) -> set[bytes]:
 
 def unsalted_ids(site: str, address: str, agent: str) -> set[bytes]:
     """The visitor's id as it would be if the secret behind it were none."""
-    ids = {visitor_id(salt, site, network_of(ip_address(address)), agent) for salt in (b"", b"\0" * 32)}
+    ids = {
+        visitor_id(salt, site, network_of(ip_address(address).packed), agent) for salt in (b"", b"\0" * 32)
+    }
     return ids | {each.hex().encode() for each in ids}
 
 

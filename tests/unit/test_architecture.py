@@ -14,6 +14,7 @@ SQL = SOURCE.parent / "sql" / "queries"
 MAX_LINES = 300
 
 BELOW = {
+    "asked",
     "background",
     "bodies",
     "clock",
@@ -40,11 +41,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"errors"},
     "database": {"errors"},
     "ready": {"clock"},  # the date is in every answer
-    "http": {"errors", "metrics", "ready"},
-    "bodies": {"errors"},
-    "express": {"http", "ready"},
+    "asked": {"ready"},
+    "http": {"asked", "errors", "metrics", "ready"},
+    "bodies": {"asked", "errors"},
+    "express": {"asked", "errors", "http", "ready"},
     "connections": {
         "background",
+        "express",
         "http",
         "metrics",
         "ready",

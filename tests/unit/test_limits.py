@@ -26,7 +26,7 @@ class Ticks:
 
 def refusal(limits: Limits, address: str | int, kind: str = "view") -> Verdict | None:
     """Ask both limits, as the gate does."""
-    prefixes = prefixes_of(ip_address(address))
+    prefixes = prefixes_of(ip_address(address).packed)
     return limits.refuses_unread(kind, prefixes) or limits.refuses(kind, SITE, prefixes)
 
 
@@ -88,7 +88,7 @@ def test_new_visitors_of_an_address_are_limited_and_known_ones_are_not():
     """Who changes the User-Agent with each hit is soon refused; who was there before goes on."""
     ticks = Ticks()
     limits = Limits(RATES, ticks)
-    address = prefixes_of(ip_address("203.0.113.9"))
+    address = prefixes_of(ip_address("203.0.113.9").packed)
     visitors = [number.to_bytes(8) for number in range(100)]
     found = [limits.refuses_visitor(address, visitor) for visitor in visitors]
     assert found == [None] * 30 + [Verdict.NEW_VISITORS] * 70
@@ -118,6 +118,6 @@ def test_prefixes_tell_subscribers_apart(one, two):
     same = one.version == two.version and (
         one == two if one.version == 4 else int(one) >> 64 == int(two) >> 64
     )
-    assert (prefixes_of(one)[0] == prefixes_of(two)[0]) == same
+    assert (prefixes_of(one.packed).narrow == prefixes_of(two.packed).narrow) == same
     if same:
-        assert prefixes_of(one)[1] == prefixes_of(two)[1]
+        assert prefixes_of(one.packed).wide == prefixes_of(two.packed).wide

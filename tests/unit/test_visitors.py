@@ -11,7 +11,7 @@ from tests.unit.making import any_text
 
 salts = st.binary(min_size=16, max_size=64)
 keys = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,62}", fullmatch=True)
-networks = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(network_of)
+networks = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(lambda one: network_of(one.packed))
 agents = any_text(80)
 
 
@@ -53,29 +53,29 @@ def test_addresses_of_one_ipv6_network_are_together(prefix, host, other):
     """Privacy addresses of one household, a /64, are one visitor; the next /64 is another."""
     other_host = other.draw(st.binary(min_size=8, max_size=8))
     other_prefix = other.draw(st.binary(min_size=8, max_size=8).filter(lambda drawn: drawn != prefix))
-    assert network_of(IPv6Address(prefix + host)) == network_of(IPv6Address(prefix + other_host))
-    assert network_of(IPv6Address(prefix + host)) != network_of(IPv6Address(other_prefix + host))
+    assert network_of(prefix + host) == network_of(prefix + other_host)
+    assert network_of(prefix + host) != network_of(other_prefix + host)
 
 
 @given(address=st.ip_addresses(v=4), other=st.ip_addresses(v=4))
 def test_ipv4_addresses_are_whole(address, other):
     """Two IPv4 addresses are one visitor's only if they are equal."""
-    assert (network_of(address) == network_of(other)) == (address == other)
+    assert (network_of(address.packed) == network_of(other.packed)) == (address == other)
 
 
 @given(address=st.ip_addresses(v=4))
 def test_mapped_ipv4_address_is_the_ipv4_address(address):
     """A visitor over IPv4 is the same one on a socket that speaks IPv6."""
     for spelt in (f"::ffff:{address}", f"::FFFF:{address}", f"::ffff:{address}%eth0", str(address)):
-        assert parse_address(spelt) == address
+        assert parse_address(spelt) == address.packed
 
 
 @given(address=st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
 def test_address_reads_back(address):
     """Every address is read as what it is, whatever its zone id."""
     plain = getattr(address, "ipv4_mapped", None) or address
-    assert parse_address(str(address).partition("%")[0]) == plain
-    assert parse_address(address.exploded.partition("%")[0] + "%25eth0") == plain
+    assert parse_address(str(address).partition("%")[0]) == plain.packed
+    assert parse_address(address.exploded.partition("%")[0] + "%25eth0") == plain.packed
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_address_reads_back(address):
 )
 def test_addresses(text, address):
     """Zone ids and capitals make no other address."""
-    assert parse_address(text) == address
+    assert parse_address(text) == address.packed
 
 
 JUNK = [
@@ -109,4 +109,4 @@ def test_junk_is_no_address(text):
 def test_parse_address_never_fails(text):
     """Whatever a header says, there is an address in it or none, and never an error."""
     found = parse_address(text)
-    assert found is None or isinstance(found, IPv4Address | IPv6Address)
+    assert found is None or len(found) in {4, 16}
