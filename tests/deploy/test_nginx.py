@@ -127,6 +127,14 @@ def _hit(path: str = "/a") -> str:
     return json.dumps({"site": "portal", "path": path})
 
 
+def test_nginx_keeps_no_address(here: Path) -> None:
+    """Each of the servers says so, as the default of the `http` block around them is a log of all visitors."""
+    example = (here / "deploy/nginx/counter.conf").read_text(encoding="utf-8")
+    servers = example.split("\nserver {")[1:]
+    assert len(servers) == 2
+    assert all("    access_log off;" in server for server in servers)
+
+
 async def test_nginx_before_the_service(front: Front) -> None:
     """Visitors are told apart by their own address whatever they claim; script and numbers are cached; a flood ends."""
     moved = await front.ask(front.http + "/counter.js")
