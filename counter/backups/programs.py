@@ -26,21 +26,28 @@ class Program(NamedTuple):
 
 
 async def find_program(name: str, least_version: int, folders: Iterable[Path]) -> Program:
-    """Return the first program that is new enough: of the PATH, of some folders, of Debian's.
+    """Return the first program that is new enough: of the PATH, of Debian's, of some folders.
+
+    The folders come last: what a wheel brings speaks no TLS.
 
     Raises:
         BackupError: there is none.
     """
     on_path = shutil.which(name)
     candidates = [Path(on_path)] if on_path else []
-    candidates += [folder / name for folder in folders]
     candidates += sorted(_DEBIAN.glob(f"*/bin/{name}"), reverse=True)
+    candidates += [folder / name for folder in folders]
     found = [await _program(path) for path in candidates if path.is_file()]
     for program in found:
         if program.version >= least_version:
             return program
-    older = ", ".join(f"{program.path} is of {program.version}" for program in found)
-    raise BackupError(f"{name} {least_version} or newer is needed" + f"; {older}" * bool(older))
+    older = " and ".join(f"{program.path} is of {program.version}" for program in found)
+    raise BackupError(
+        f"Postgres' own program {name} is needed, of version {least_version} or newer; "
+        + (f"{older}" if older else f"there is none on the PATH or below {_DEBIAN}")
+        + f". Install your system's package postgresql-client-{least_version}, "
+        "or run this in the container's image or in the clone of `make run`, which have it"
+    )
 
 
 async def run_program(program: Program, *words: str) -> bytes:

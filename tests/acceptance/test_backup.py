@@ -2,32 +2,35 @@
 
 import asyncio
 import json
+import os
+import sys
 import tarfile
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
 from aiohttp import ClientSession
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from counter.app import build
 from counter.backups.archive import unpack_archive
 from counter.backups.backup import Backup
 from counter.backups.manifest import Figures, check_equal
-from counter.backups.programs import find_program, reachable
+from counter.backups.programs import Program, find_program, reachable, run_program
 from counter.clock import system_clock
 from counter.commands.running import counts
 from counter.config import Settings
 from counter.database import connected, migrate
 from counter.embedded.postgres import Postgres
 from counter.embedded.valkey import Valkey
+from counter.embedded.wheels import postgres_programs
 from counter.errors import BackupError
-from counter.listen import listening
 from tests.acceptance.conftest import PERSON, Running, SetClock, running
 from tests.acceptance.test_commands import Shell
+from tests.rights import OWNER, PASSWORD, database_url_of
 
 HITS = 60
 
@@ -40,8 +43,17 @@ class RealClock(SetClock):
 
 
 @pytest.fixture(scope="session")
-async def second_valkey(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Valkey]:
-    async with Valkey(tmp_path_factory.mktemp("second-valkey")) as engine:
+async def second_valkey(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncIterator[Valkey]:
+    """A server that knows the users that we ship, and beside them the tests' own."""
+    folder = tmp_path_factory.mktemp("second-valkey")
+    users = (request.config.rootpath / "deploy" / "valkey.acl").read_text(encoding="utf-8")
+    users = users.replace("PASSWORD", PASSWORD).replace(
+        "user default off", "user default on nopass ~* &* +@all"
+    )
+    await asyncio.to_thread((folder / "users.acl").write_text, users, encoding="utf-8")
+    async with Valkey(folder, options=("--aclfile", str(folder / "users.acl"))) as engine:
         yield engine
 
 
@@ -75,15 +87,32 @@ async def empty(
 
 
 class Owner(Shell):
-    """Runs `counter` with the rights of whoever owns the database."""
+    """Runs `counter` as who owns the tables, and with the Redis user of the service."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self._environment |= {
-            "COUNTER_REDIS_URL": settings.redis_url.get_secret_value(),
-            "COUNTER_DATABASE_URL": settings.database_url.get_secret_value(),
-            "COUNTER_SPOOL_DIR": str(settings.spool_dir),
-        }
+        url = database_url_of(OWNER, settings.database_url.get_secret_value())
+        self._environment |= {"COUNTER_DATABASE_URL": url, "COUNTER_SPOOL_DIR": str(settings.spool_dir)}
+
+    async def restore_as_compose_does(self, here: Path, file: Path, folder: Path) -> str:
+        """Run what the service `restore` of deploy/compose.yaml runs, with a backup as its input."""
+        compose = yaml.safe_load((here / "deploy" / "compose.yaml").read_text(encoding="utf-8"))
+        command = [word.replace("$$", "$") for word in compose["services"]["restore"]["entrypoint"]]
+        programs, temporary = folder / "programs", folder / "temporary"
+        programs.mkdir()
+        temporary.mkdir()
+        (programs / "counter").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m counter "$@"\n')
+        (programs / "counter").chmod(0o755)
+        path = f"{programs}:{os.environ['PATH']}"
+        with file.open("rb") as backup:
+            process = await asyncio.create_subprocess_exec(
+                *command, env={**self._environment, "PATH": path, "TMPDIR": str(temporary)},
+                stdin=backup, stdout=PIPE, stderr=PIPE,
+            )  # fmt: skip
+            said, complained = await process.communicate()
+        assert process.returncode == 0, complained.decode()
+        assert list(temporary.iterdir()) == []
+        return said.decode()
 
 
 async def hit_once(session: ClientSession, service: Running, number: int) -> int:
@@ -94,7 +123,9 @@ async def hit_once(session: ClientSession, service: Running, number: int) -> int
         return response.status
 
 
-async def test_restored_system_is_equal(settings: Settings, empty: Settings, tmp_path: Path) -> None:
+async def test_restored_system_is_equal(
+    settings: Settings, empty: Settings, tmp_path: Path, here: Path
+) -> None:
     """Made under load, with the service's own rights, a backup has every hit that was acknowledged before it."""
     file = tmp_path / "backup.tar"
     clock = RealClock()
@@ -123,7 +154,7 @@ async def test_restored_system_is_equal(settings: Settings, empty: Settings, tmp
     assert file.stat().st_mode & 0o777 == 0o600
 
     restored = Owner(empty)
-    said = await restored.must("restore", str(file), "--grant-to", "counter_service")
+    said = await restored.restore_as_compose_does(here, file, tmp_path)
     assert "2 sites restored; all figures are those of the backup" in said
     assert "checks are good, for 2 sites" in said
     async with connected(empty.database_url.get_secret_value()) as connection:
@@ -132,12 +163,13 @@ async def test_restored_system_is_equal(settings: Settings, empty: Settings, tmp
         assert await connection.fetchval("select sum(views) from page_aggregates") == views
         assert await connection.fetchval("select name from sites where key = 'portal'") == "Cổng"
     # The restored system goes on counting where it was.
-    async with running_as_owner(empty, clock) as service, ClientSession() as session:
+    async with running(empty, clock) as service, ClientSession() as session:
         while (await service.get("/v1/sites/portal/pages?path=/")).status == 404:
             pass
         assert (await service.widget(metric="views"))["total"] == views + 1000
         assert await hit_once(session, service, 1) == 204
         assert (await service.widget(metric="views"))["total"] == views + 1001
+        assert "checks are good, for 2 sites" in await Shell(empty).must("check")
         for words, complaint in (
             (("restore", str(file)), "Redis is not empty: it has counts of portal"),
             (("backup", "/nowhere/x.tar"), "/nowhere/x.tar cannot be written"),
@@ -148,18 +180,6 @@ async def test_restored_system_is_equal(settings: Settings, empty: Settings, tmp
         await client.flushall()
     code, _said, complained = await restored.run("restore", str(file))
     assert (code, "the database is not empty: it has sites" in complained) == (1, True), complained
-
-
-@asynccontextmanager
-async def running_as_owner(settings: Settings, clock: SetClock) -> AsyncIterator[Running]:
-    """Run the service on servers that know one user each."""
-    async with (
-        build(settings, clock) as service,
-        listening(service.admin, "127.0.0.1", 0) as admin,
-        listening(service.public, "127.0.0.1", 0) as public,
-        ClientSession() as session,
-    ):
-        yield Running(public, admin, session, clock, settings)
 
 
 async def test_damaged_backups_are_refused(
@@ -191,7 +211,7 @@ async def test_damaged_backups_are_refused(
     async with connected(empty.database_url.get_secret_value()) as connection:
         assert await connection.fetchval("select to_regclass('sites')") is None
     # The untouched one goes into a database that was migrated, and not used.
-    await migrate(empty.database_url.get_secret_value())
+    await migrate(database_url_of(OWNER, empty.database_url.get_secret_value()))
     await restored.must("restore", str(file))
 
 
@@ -251,6 +271,39 @@ async def test_old_pg_dump_is_not_used(tmp_path: Path) -> None:
     old = tmp_path / "pg_dump"
     old.write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.1'\n")
     old.chmod(0o755)
-    with pytest.raises(BackupError, match=r"pg_dump 999 or newer is needed; .*is of 9"):
+    with pytest.raises(BackupError, match=r"pg_dump is needed, of version 999 or newer; .*/pg_dump is of 9"):
         await find_program("pg_dump", 999, [tmp_path])
     assert (await find_program("pg_dump", 9, [tmp_path])).version >= 9
+
+
+async def test_missing_program_is_told_in_plain_words() -> None:
+    """Where there is none, the line says what it is, where it was looked for, and which package has it."""
+    with pytest.raises(
+        BackupError,
+        match=r"^Postgres' own program pg_nothing is needed, of version 18 or newer; there is none on the PATH or "
+        r"below /usr/lib/postgresql\. Install your system's package postgresql-client-18, or ",
+    ):
+        await find_program("pg_nothing", 18, [])
+
+
+async def test_programs_are_carried_with_their_libraries(tmp_path: Path, here: Path) -> None:
+    """What the image takes of Postgres' own image runs without anything else of it."""
+    carried = tmp_path / "carried"
+    programs = [str(postgres_programs() / name) for name in ("pg_dump", "pg_restore")]
+    script = await asyncio.create_subprocess_exec(
+        "sh", str(here / "deploy" / "carry-programs.sh"), str(carried), *programs
+    )
+    assert await script.wait() == 0
+    assert list((carried / "lib").glob("libpq*"))
+    assert not list((carried / "lib").glob("libc.so*"))
+    for name in ("pg_dump", "pg_restore"):
+        program = Program(carried / "bin" / name, 0)
+        assert f"{name} (PostgreSQL) 18".encode() in await run_program(program, "--version")
+    missing = await asyncio.create_subprocess_exec(
+        "sh",
+        str(here / "deploy" / "carry-programs.sh"),
+        str(tmp_path / "x"),
+        "/nowhere/pg_dump",
+        stderr=DEVNULL,
+    )
+    assert await missing.wait() != 0

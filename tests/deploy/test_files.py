@@ -10,7 +10,7 @@ import yaml
 
 from tests.deploy.running import must
 
-SETUP = {"migrate", "caddy-data"}
+SETUP = {"migrate", "caddy-data", "restore"}
 """What ends by itself has no health."""
 
 
@@ -51,6 +51,17 @@ def test_every_container_is_hardened(compose):
     assert compose["networks"]["inside"]["internal"] is True
 
 
+def test_settings_reach_all_that_count(compose):
+    """What an operator sets is read by each container that looks into Redis: lanes that differ would count apart."""
+    files = {
+        name: service.get("env_file")
+        for name, service in compose["services"].items()
+        if "redis_url" in service.get("secrets", [])
+    }
+    assert files.keys() == {"counter", "audit", "restore"}
+    assert all(file == [{"path": "counter.env", "required": False}] for file in files.values())
+
+
 def test_compose_knows_no_password(here, compose, tmp_path):
     """Every secret is a file that `make-secrets.sh` makes, and no variable holds one or has a default."""
     for name in ("make-secrets.sh", "valkey.acl"):
@@ -84,3 +95,16 @@ def test_mounted_files_are_there(here, compose):
 def test_dockerfile_is_clean(here, tools):
     """The linter hadolint finds nothing, not even to praise."""
     must(tools("deploy") / "hadolint", "--failure-threshold", "style", here / "Dockerfile")
+
+
+def test_image_can_back_up(here, compose):
+    """It has the programs of a Postgres that is no older than the server, of the same release of Debian."""
+    text = (here / "Dockerfile").read_text(encoding="utf-8")
+    assert len(set(re.findall(r"^FROM \S+-(\w+)", text, re.MULTILINE))) == 1
+    (major,) = re.findall(r"^FROM postgres:(\d+)-", text, re.MULTILINE)
+    assert int(major) >= int(compose["services"]["postgres"]["image"].partition(":")[2])
+    for name in ("pg_dump", "pg_restore"):
+        assert f"/usr/lib/postgresql/{major}/bin/{name}" in text
+    copied = re.findall(r"^COPY ((?!--from)\S+)", text, re.MULTILINE)
+    allowed = (here / ".dockerignore").read_text(encoding="utf-8").split()
+    assert {f"!{name}" for name in copied} <= set(allowed)
