@@ -14,12 +14,13 @@ from counter.workers.worker import work
 
 
 @click.command("up")
+@click.option("--stores-only", is_flag=True, help="Only Valkey and Postgres: for `counter restore`.")
 @runs
-async def up_command(settings: Settings) -> None:
+async def up_command(settings: Settings, *, stores_only: bool) -> None:
     """Run everything, with an embedded Valkey and Postgres, and a demo portal."""
     from counter.embedded.up import up  # noqa: PLC0415 - needs the extra `embedded`
 
-    await up(settings, stop=stop_on_signals().asked, say=say)
+    await up(settings, stop=stop_on_signals().asked, say=say, stores_only=stores_only)
 
 
 @click.command("serve")

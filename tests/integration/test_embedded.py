@@ -270,6 +270,26 @@ async def test_up_serves_and_stops_everything(tmp_path, monkeypatch):
     assert not any(server.is_running() for server in servers)
 
 
+async def test_up_without_the_service(tmp_path, monkeypatch):
+    """With the stores alone nothing is served and no port is needed; the file for the shell names all that is there."""
+    run = Up(tmp_path, monkeypatch)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = run.settings.model_copy(update={"port": taken.getsockname()[1]})
+        task = asyncio.create_task(up(settings, stop=run.stop, say=run.lines.append, stores_only=True))
+        await until(lambda: (tmp_path / "env").exists() or task.done())
+        shell = await asyncio.create_subprocess_exec(
+            *("sh", "-euc", f'. {tmp_path}/env; echo "$COUNTER_SPOOL_DIR"; psql "$COUNTER_DATABASE_URL" -c "select 1"'),
+            stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        said, _ = await shell.communicate()
+        assert (shell.returncode, said.decode().splitlines()[0]) == (0, str(tmp_path / "spool"))
+        run.stop.set()
+        await task
+    assert run.served is None
+    assert run.servers() == []
+    assert not (tmp_path / "env").exists()
+
+
 @pytest.mark.parametrize("folder", ["valkey", "postgres"])
 async def test_up_starts_a_dead_engine_again(folder, tmp_path, monkeypatch):
     """An engine that dies under the service comes back, and the person at the terminal is told."""
