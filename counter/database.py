@@ -136,22 +136,36 @@ async def migrate(url: str, grant_to: str = "") -> list[str]:
         return applied
 
 
-async def revert(connection: Connection) -> None:
-    """Take back all migrations, and with them every table.
+async def revert(connection: Connection, back_to: str = "") -> list[str]:
+    """Take back the latest migrations, and return their names.
+
+    Args:
+        connection: as the role that owns the tables.
+        back_to: the last version that stays; without it all go, and with them every table.
 
     Raises:
         AggregatesUnavailableError: it cannot be done, and everything stays.
+        ConfigError: this program does not know a migration that would have to go, or that would stay last.
     """
+    files = {_version(file): file for file in _migrations()}
     with translated():
         async with connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock($1)", MIGRATION_LOCK)
             known = {
                 row["version"] for row in await connection.fetch("select version from schema_migrations")
             }
-            for file in sorted(_migrations(), key=lambda file: file.name, reverse=True):
-                if _version(file) in known:
-                    text = file.read_text(encoding="utf-8")
-                    await connection.execute(text.partition("-- migrate:down")[2])
-            await connection.execute("drop table schema_migrations")
+            leaving = sorted((version for version in known if version > back_to), reverse=True)
+            if later := {*leaving} - files.keys():
+                raise ConfigError(f"this version does not know migration {max(later)}, only a later one does")
+            if back_to and back_to not in known:
+                raise ConfigError(f"the database has no migration {back_to} to go back to")
+            for version in leaving:
+                text = files[version].read_text(encoding="utf-8")
+                await connection.execute(text.partition("-- migrate:down")[2])
+                await connection.execute("delete from schema_migrations where version = $1", version)
+            if not back_to:
+                await connection.execute("drop table schema_migrations")
+    return [files[version].name for version in leaving]
 
 
 def migration_versions() -> list[str]:

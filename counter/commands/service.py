@@ -5,9 +5,9 @@ import click
 from counter.aggregates.store import AggregateStore
 from counter.app import serve
 from counter.clock import system_clock
-from counter.commands.running import counts, runs, say, stop_on_parent, stop_on_signals
+from counter.commands.running import counts, database, runs, say, stop_on_parent, stop_on_signals
 from counter.config import Settings, describe, take_variables
-from counter.database import migrate
+from counter.database import migrate, revert
 from counter.supervisor import VARIABLES, Supervisor
 from counter.workers.parent import serve_with_workers
 from counter.workers.worker import work
@@ -60,9 +60,18 @@ async def worker_command(
 
 @click.command("migrate")
 @click.option("--grant-to", "role", default="", help="Role that gets what the service needs, and no more.")
+@click.option(
+    "--back-to", metavar="VERSION", help="Take back the migrations after this one, such as 0006, instead."
+)
 @runs
-async def migrate_command(settings: Settings, *, role: str) -> None:
-    """Bring the database up to date."""
+async def migrate_command(settings: Settings, *, role: str, back_to: str | None) -> None:
+    """Bring the database up to date, or back to an earlier version of the program (see docs/install.md)."""
+    if back_to:
+        async with database(settings) as connection:
+            for name in await revert(connection, back_to):
+                say(f"took back {name}")
+        say(f"the database is as {back_to} left it; start a version of the program that knows no later one")
+        return
     for name in await migrate(settings.database_url.get_secret_value(), role):
         say(f"applied {name}")
     say("the database is up to date")

@@ -172,13 +172,18 @@ left join lateral (
 ) as j on true;
 
 -- migrate:down
--- What was carried forward stays in the totals; days without hours get all of it in their first one.
+-- What was carried forward stays in the totals and the views of the pages; days without hours get all of it in their
+-- first one.
 insert into adjustments (site_id, metric, amount, reason, author)
 select site_id, metric, sum(amount), 'days that are kept no longer', 'migration 0006'
 from carried
 cross join lateral (values ('views', views), ('visits', visits), ('visitors', visitors)) as sums (metric, amount)
 group by site_id, metric
 having sum(amount) <> 0;
+insert into adjustments (site_id, metric, page, amount, reason, author)
+select site_id, 'views', path, carried_views, 'days that are kept no longer', 'migration 0006'
+from pages
+where carried_views > 0;
 create or replace view site_totals as
 select
     s.key as site,
@@ -211,4 +216,5 @@ alter table aggregates
     drop constraint aggregates_hours_together,
     alter column hour_views set not null,
     alter column hour_visits set not null;
+comment on column aggregates.hour_views is 'Views of each local hour, from 0 to 23.';
 alter table sites drop column hours_days, drop column page_months, drop column day_months;

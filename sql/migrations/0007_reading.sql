@@ -129,3 +129,4 @@ comment on view reading.numbers is 'What the widget shows of a metric once the l
 -- migrate:down
 -- The schema stays, with what deploy/postgres-roles.sql lets counter_reader do in it.
 drop view reading.numbers, reading.corrections, reading.page_days, reading.hours, reading.days, reading.sites;
+comment on schema reading is null;

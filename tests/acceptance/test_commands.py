@@ -10,7 +10,7 @@ import pytest
 from counter.clock import system_clock
 from counter.config import Settings
 from tests.acceptance.conftest import Running
-from tests.rights import with_least_rights
+from tests.rights import OWNER, SERVICE, database_url_of, with_least_rights
 
 LEDGER_REASON = "số của bộ đếm cũ"
 
@@ -134,6 +134,20 @@ async def test_rollup_once(service: Running, shell: Shell) -> None:
 async def test_migrate_says_that_nothing_is_left(shell: Shell) -> None:
     """Migrating a database that is up to date does nothing."""
     assert await shell.must("migrate") == "the database is up to date\n"
+
+
+async def test_migrate_goes_back_and_forth(settings: Settings, shell: Shell) -> None:
+    """The owner of the tables takes the latest migration back and applies it again; the service's role may not."""
+    code, _said, complained = await shell.run("migrate", "--back-to", "0006")
+    assert (code, complained.count("\n")) == (1, 1)
+    assert "InsufficientPrivilegeError" in complained
+    owner = Shell(settings)
+    owner._environment["COUNTER_DATABASE_URL"] = database_url_of(
+        OWNER, settings.database_url.get_secret_value()
+    )
+    said = await owner.must("migrate", "--back-to", "0006")
+    assert said.startswith("took back 0007_reading.sql\nthe database is as 0006 left it; ")
+    assert "applied 0007_reading.sql\n" in await owner.must("migrate", "--grant-to", SERVICE)
 
 
 async def test_unreachable_database_is_one_line(settings: Settings) -> None:
