@@ -8,6 +8,8 @@
 -- Run it as a superuser (or a role that may create roles) in the database that is the counter's alone; give the
 -- roles their passwords afterwards. Then migrate as the owner, and let COUNTER_DATABASE_URL name the other.
 
+set client_min_messages = warning; -- that a schema is there already is no news
+
 do $$
 begin
     if not exists (select from pg_roles where rolname = 'counter_owner') then

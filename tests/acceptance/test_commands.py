@@ -150,6 +150,43 @@ async def test_migrate_goes_back_and_forth(settings: Settings, shell: Shell) -> 
     assert "applied 0007_reading.sql\n" in await owner.must("migrate", "--grant-to", SERVICE)
 
 
+async def test_command_on_a_plain_machine(settings: Settings, here: Path, tmp_path: Path) -> None:
+    """The script that we ship hands over what stands in the file of the service, whatever characters it has."""
+    least = with_least_rights(settings)
+    (tmp_path / "counter.env").write_text(
+        "# the stores\n\n"
+        f"COUNTER_REDIS_URL={least.redis_url.get_secret_value()}\n"
+        f"COUNTER_DATABASE_URL={least.database_url.get_secret_value()}&application_name=$(date)#'\n"
+        "COUNTER_PUBLIC_URL=https://counter.example",
+        encoding="utf-8",
+    )
+    script = (here / "deploy" / "systemd" / "counter.sh").read_text(encoding="utf-8")
+    for shown, real in (
+        ("/etc/counter/counter.env", str(tmp_path / "counter.env")),
+        ("/opt/counter/.venv/bin/python", sys.executable),
+        ("PYTHONPATH=/opt/counter", f"PYTHONPATH={here}"),
+    ):
+        assert shown in script
+        script = script.replace(shown, real)
+    (tmp_path / "counter").mkdir()  # a folder of this name where somebody stands is not the program
+    (tmp_path / "counter" / "__main__.py").write_text("raise SystemExit('another one')")
+    for words, said_before, printed in (
+        (("site", "add", "portal"), {}, 'src="https://counter.example/counter.js"'),
+        (
+            ("site", "show", "portal"),
+            {"COUNTER_PUBLIC_URL": "https://other.example"},
+            "https://other.example",
+        ),
+    ):
+        process = await asyncio.create_subprocess_exec(
+            "sh", "-c", script, "counter", *words, cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], **said_before},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        said, complained = await process.communicate()
+        assert (process.returncode, printed in said.decode()) == (0, True), complained
+
+
 async def test_unreachable_database_is_one_line(settings: Settings) -> None:
     """Without its database a command says so in a line."""
     shell = Shell(
