@@ -148,7 +148,7 @@ async def test_all_at_once(
 @pytest.mark.parametrize(
     ("back_to", "complaint"),
     [
-        ("0009", "the database has no migration 0009 to go back to"),
+        ("0999", "the database has no migration 0999 to go back to"),
         ("4", "the database has no migration 4 to go back to"),
         ("0004", "this version does not know migration 9999, only a later one does"),
     ],
