@@ -100,11 +100,6 @@ class Scanner:
             self._at = 0
         return True
 
-    def _has(self, ahead: int) -> bool:
-        """Tell whether there are so many more characters."""
-        self._more(ahead)
-        return len(self._text) - self._at >= ahead
-
     def _take(self, pattern: re.Pattern[str]) -> str:
         found = pattern.match(self._text, self._at)
         if not found:
@@ -136,11 +131,11 @@ class Scanner:
     def _skip_block(self) -> None:
         while self._more(2):
             self._take(_IN_BLOCK)
-            if self._text[self._at : self._at + 2] == "*/":
-                self._at += 2
+            self._more(2)  # a star may end the piece that is at hand
+            ahead = self._text[self._at : self._at + 2]
+            self._at += 2 if ahead == "*/" else ahead.startswith("*")
+            if ahead == "*/":
                 return
-            if self._at < len(self._text) and (self._text[self._at :] != "*" or not self._has(2)):
-                self._at += 1
 
     def _quoted(self, quote: str, keep: int = MOST_CHARACTERS) -> Token:
         """Take a quoted text, of which some characters are kept; without its end it is none."""
