@@ -54,7 +54,7 @@ siege: ## Attack a real service for four minutes, and write docs/siege.md
 lock: ## Choose the newest allowed versions of all dependencies and lock them
 	@sh deploy/bootstrap.sh run
 	@test -x $(UV) || { $(PY) -m venv .venv/tools && .venv/tools/bin/pip install --quiet uv; }
-	$(COMPILE) --upgrade --group dev --extra embedded --extra parquet --output-file requirements-dev.lock
+	$(COMPILE) --upgrade --group dev --extra embedded --extra parquet --extra telemetry --output-file requirements-dev.lock
 	$(COMPILE) --extra embedded --constraint requirements-dev.lock --output-file requirements.lock
 	$(COMPILE) --constraint requirements-dev.lock --output-file requirements-serve.lock
 	$(LOCK) --upgrade --group pyproject.toml:audit --output-file requirements-audit.lock
