@@ -1,7 +1,7 @@
 """Builds the service, room by room, in the order in which they are opened; `wiring` has the longer parts."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -34,17 +34,18 @@ from counter.memory import settled
 from counter.metrics import ConnectionMetrics, Metrics
 from counter.ready import EMPTY
 from counter.rollup.anomalies import Anomalies
-from counter.rollup.loop import RollupLoop
-from counter.rollup.rollup import Rollup
 from counter.sites.demo import DEMO_KEY, ensure_demo_site
 from counter.sites.registry import SiteRegistry, followed
 from counter.steps import Passing, go_on
 from counter.supervisor import NOBODY, Supervisor
+from counter.tracing.opening import open_tracing
+from counter.tracing.tracing import Tracing
 from counter.widget.files import demo_routes, file_routes
 from counter.widget.signed import SignedScript
 from counter.wiring.durable import finder, refresher
 from counter.wiring.lanes import make_lanes, rates, spool_place
 from counter.wiring.shown import make_shown
+from counter.wiring.traced import Following
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,11 @@ async def build(
     passing: Passing = go_on,
     *,
     stop: asyncio.Event | None = None,
+    tracing: Tracing | None = None,
 ) -> AsyncGenerator[Service]:
     """Open every room, yield the applications, then close the rooms in reverse: hits first, rollup last."""
-    metrics = Metrics()
+    metrics = Metrics(trace_id=tracing.trace_id if tracing else None)
+    follow = Following(tracing, settings, metrics.traces)
     sites = SiteRegistry()
     database_url = settings.database_url.get_secret_value()
     async with AsyncExitStack() as rooms:
@@ -82,12 +85,12 @@ async def build(
         store, salts, _audit = await rooms.enter_async_context(open_buckets(settings, clock))
         await rooms.enter_async_context(followed(sites, pool, database_url, settings.sites_seconds))
 
-        rollup = Rollup(store, sites.known, passing)
+        rollup = follow.rollup(store, sites.known, passing)
         anomalies = Anomalies(metrics.rollup, metrics.silence, settings.online_series)
-        loop = RollupLoop(rollup, database_url, clock, metrics.rollup, settings.rollup_seconds, anomalies)
+        loop = follow.loop(rollup, database_url, clock, metrics.rollup, settings.rollup_seconds, anomalies)
         await rooms.enter_async_context(loop.running())
 
-        lanes = make_lanes(settings, store, sites, finder(pool), metrics, clock, passing)
+        lanes = make_lanes(settings, store, sites, finder(pool), metrics, clock, passing, tracing)
         recorder = Recorder(store, lanes, waiting_hits=settings.waiting_hits)
         await rooms.enter_async_context(salts.foreseen(metrics.salts))
         await rooms.enter_async_context(recorder.running())
@@ -111,9 +114,11 @@ async def build(
         admin = AdminHandlers(metrics.registry, readiness, scrape, stop or asyncio.Event()).routes()
         admin += admin_api_routes(pool, metrics.admin, clock)
         yield Service(
-            public=_application(metrics, public, always=always),
-            express=Express(short, metrics.http.request_seconds, settings.api_path, always),
-            admin=_application(metrics, admin, same_origin_middleware()),
+            public=_application(metrics, public, around=follow.middlewares, always=always),
+            express=None
+            if tracing
+            else Express(short, metrics.http.request_seconds, settings.api_path, always),
+            admin=_application(metrics, admin, same_origin_middleware(), around=follow.middlewares),
             connections=metrics.connections,
         )
 
@@ -178,7 +183,8 @@ async def attend(
 ) -> None:
     """Serve on stores that are prepared; see `serve`."""
     async with (
-        build(settings, clock, passing, stop=stop) as service,
+        open_tracing() as tracing,
+        build(settings, clock, passing, stop=stop, tracing=tracing) as service,
         # The last to open is the first to close: the administrator sees the whole drain of the visitors.
         listening(service.admin, settings.admin_host, settings.admin_port, sockets=supervisor.admin) as admin,
         listening(
@@ -227,8 +233,12 @@ async def open_buckets(settings: Settings, clock: Clock) -> AsyncGenerator[Bucke
 
 
 def _application(
-    metrics: Metrics, routes: list[web.RouteDef], *more: Middleware, always: Mapping[str, str] = EMPTY
+    metrics: Metrics,
+    routes: list[web.RouteDef],
+    *more: Middleware,
+    around: Sequence[Middleware],
+    always: Mapping[str, str] = EMPTY,
 ) -> web.Application:
-    app = web.Application(middlewares=[error_middleware(metrics.http, always), *more])
+    app = web.Application(middlewares=[*around, error_middleware(metrics.http, always), *more])
     app.add_routes(routes)
     return app

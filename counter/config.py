@@ -4,7 +4,7 @@ import ipaddress
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -131,6 +131,11 @@ class Settings(BaseSettings):
         description="How long browsers keep to TLS for this host (`Strict-Transport-Security`), once a proxy "
         "serves TLS; 0 says nothing.",
     )
+    trace_parents: Literal["trusted", "anybody", "nobody"] = Field(
+        "trusted",
+        description="Whose `traceparent` a trace goes on from: that of the `trusted` proxies, of `anybody` "
+        "or of `nobody`. Traces are set up by `OTEL_…`, see monitoring.md.",
+    )
     public_url: str = Field(
         "https://HOST",
         pattern=r"^https?://[^/?#\s]+$",
@@ -211,6 +216,11 @@ def _variable(location: tuple[int | str, ...]) -> str:
 def take_variables(names: Iterable[str]) -> dict[str, str]:
     """Take variables that are not ours out of the environment, so that no child inherits them."""
     return {name: os.environ.pop(name) for name in names if name in os.environ}
+
+
+def read_variables(prefix: str) -> dict[str, str]:
+    """Return the variables that are not ours and begin so."""
+    return {name: value for name, value in os.environ.items() if name.startswith(prefix)}
 
 
 def describe(settings: type[Settings] = Settings) -> str:

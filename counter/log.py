@@ -16,6 +16,7 @@ from structlog.typing import EventDict, ExcInfo, Processor
 def set_up_logs(level: str) -> None:
     """Send this program's logs, and those of its libraries, to standard error as JSON lines."""
     shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,  # the trace, where there is one
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -1,11 +1,12 @@
 """Every Prometheus metric, by the room that feeds it."""
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from counter.surroundings import PostgresMetrics, RedisMetrics, SeriesMetrics, SilenceMetrics
+from counter.surroundings import PostgresMetrics, RedisMetrics, SeriesMetrics, SilenceMetrics, TraceMetrics
+from counter.tracing.exemplars import TraceId, latencies
 
 _SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _BATCH_HITS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
@@ -31,12 +32,14 @@ class Labelled(dict[str, Counter]):
 class RecorderMetrics:
     """The way of hits into Redis."""
 
-    def __init__(self, registry: CollectorRegistry, redis_errors: Counter) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, redis_errors: Counter, latency: type[Histogram] = Histogram
+    ) -> None:
         self.redis_errors = redis_errors
         self.batch_hits = Histogram(
             "counter_batch_hits", "Hits that went to Redis together.", buckets=_BATCH_HITS, registry=registry
         )
-        self.batch_seconds = Histogram(
+        self.batch_seconds = latency(
             "counter_batch_seconds",
             "Time until Redis acknowledged a batch, repetitions included.",
             buckets=_SECONDS,
@@ -47,7 +50,7 @@ class RecorderMetrics:
 class SpoolMetrics:
     """The hits that wait on disk while Redis is away."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, latency: type[Histogram] = Histogram) -> None:
         self.spooled = Counter("counter_spooled_hits", "Hits written to the spool.", registry=registry)
         self.replayed = Counter(
             "counter_replayed_hits", "Hits of the spool that Redis has now.", registry=registry
@@ -58,7 +61,7 @@ class SpoolMetrics:
             ["reason"],
             registry=registry,
         )
-        self.append_seconds = Histogram(
+        self.append_seconds = latency(
             "counter_spool_append_seconds",
             "Time until a batch was on disk.",
             buckets=_SECONDS,
@@ -81,8 +84,8 @@ class SpoolMetrics:
 class RollupMetrics:
     """The way from Redis into Postgres."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.seconds = Histogram(
+    def __init__(self, registry: CollectorRegistry, latency: type[Histogram] = Histogram) -> None:
+        self.seconds = latency(
             "counter_rollup_seconds", "Time of one rollup.", buckets=_ROLLUP_SECONDS, registry=registry
         )
         self.rows = Counter("counter_rollup_rows", "Rows written to Postgres.", ["table"], registry=registry)
@@ -129,7 +132,9 @@ class SaltMetrics:
 class HttpMetrics:
     """What was asked and answered."""
 
-    def __init__(self, registry: CollectorRegistry, redis_errors: Counter) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, redis_errors: Counter, latency: type[Histogram] = Histogram
+    ) -> None:
         self.redis_errors = redis_errors
         self.hits = Counter("counter_hits", "Beacons by what became of them.", ["result"], registry=registry)
         self.untrusted_proxies = Counter(
@@ -137,7 +142,7 @@ class HttpMetrics:
             "Beacons that a proxy of a private network forwarded which is not among the trusted ones.",
             registry=registry,
         )
-        self.request_seconds = Histogram(
+        self.request_seconds = latency(
             "counter_request_seconds",
             "Time to answer a request.",
             ["route", "status"],
@@ -213,9 +218,14 @@ def _begin_at_zero(metrics: "Metrics") -> None:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """All metrics of one process."""
+    """All metrics of one process.
+
+    Args:
+        trace_id: returns the trace under way, for the exemplars of the latencies; None without traces.
+    """
 
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    trace_id: InitVar[TraceId | None] = None
     recorder: RecorderMetrics = field(init=False)
     spool: SpoolMetrics = field(init=False)
     rollup: RollupMetrics = field(init=False)
@@ -227,20 +237,23 @@ class Metrics:
     postgres: PostgresMetrics = field(init=False)
     series: SeriesMetrics = field(init=False)
     silence: SilenceMetrics = field(init=False)
+    traces: TraceMetrics = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, trace_id: TraceId | None) -> None:
+        latency = latencies(trace_id)
         redis_errors = Counter(
             "counter_redis_errors", "Calls to Redis that failed.", ["operation"], registry=self.registry
         )
-        object.__setattr__(self, "recorder", RecorderMetrics(self.registry, redis_errors))
-        object.__setattr__(self, "spool", SpoolMetrics(self.registry))
-        object.__setattr__(self, "rollup", RollupMetrics(self.registry))
+        object.__setattr__(self, "recorder", RecorderMetrics(self.registry, redis_errors, latency))
+        object.__setattr__(self, "spool", SpoolMetrics(self.registry, latency))
+        object.__setattr__(self, "rollup", RollupMetrics(self.registry, latency))
         object.__setattr__(self, "salts", SaltMetrics(self.registry))
-        object.__setattr__(self, "http", HttpMetrics(self.registry, redis_errors))
+        object.__setattr__(self, "http", HttpMetrics(self.registry, redis_errors, latency))
         object.__setattr__(self, "connections", ConnectionMetrics(self.registry))
         object.__setattr__(self, "admin", AdminMetrics(self.registry))
         object.__setattr__(self, "redis", RedisMetrics(self.registry))
         object.__setattr__(self, "postgres", PostgresMetrics(self.registry))
         object.__setattr__(self, "series", SeriesMetrics(self.registry))
         object.__setattr__(self, "silence", SilenceMetrics(self.registry))
+        object.__setattr__(self, "traces", TraceMetrics(self.registry))
         _begin_at_zero(self)

@@ -1,6 +1,6 @@
 """The metrics of what surrounds the way of a hit: stores, clocks, sites that fall silent."""
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class RedisMetrics:
@@ -78,3 +78,11 @@ class SilenceMetrics:
             ["site"],
             registry=registry,
         )
+
+
+class TraceMetrics:
+    """What becomes of the spans, where traces are set up."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.sent = Counter("counter_spans_sent", "Spans that the collector took.", registry=registry)
+        self.lost = Counter("counter_spans_lost", "Spans that it did not take.", registry=registry)

@@ -30,6 +30,7 @@ from counter.imports.sources.wp_statistics import WpStatistics
 from counter.imports.writer import HistoryWriter, Order, Outcome
 from counter.sites.model import Site
 from counter.sites.store import SiteStore
+from counter.tracing.opening import followed
 
 FIGURES: Final = (
     "views", "visits", "visitors", "today", "week", "month", "page_views", "days", "first_day",
@@ -75,7 +76,8 @@ async def _import(
     if not files:
         raise click.UsageError("name a file")
     console = Console(stderr=True)
-    async with counts(settings) as both:
+    told_of = {"counter.source": source, "counter.site": chosen["key"], "counter.dry_run": chosen["dry_run"]}
+    async with followed("import", told_of), counts(settings) as both:
         site = await SiteStore(both.connection).find(chosen["key"])
         today = site.span_of(system_clock()).day
         history = History(today, until.date() if until else None)

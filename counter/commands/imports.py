@@ -24,6 +24,8 @@ from counter.imports.parsing import AUTO
 from counter.imports.plan import BOTS, REQUESTS, Bots, Options, Requests
 from counter.imports.tally import Tally
 from counter.sites.store import SiteStore
+from counter.tracing.opening import followed
+from counter.tracing.tracing import Attributes
 
 MOST_DAYS: Final = 14
 LARGE_BYTES: Final = 16 * 1024 * 1024
@@ -112,7 +114,13 @@ async def log_command(
     cut short goes on. Days that were counted live are refused; leave them out with --until.
     """
     console = Console(stderr=True)
-    async with counts(settings) as both:
+    told: Attributes = {
+        "counter.source": "log",
+        "counter.site": key,
+        "counter.files": len(files),
+        "counter.dry_run": dry_run,
+    }
+    async with followed("import", told) as span, counts(settings) as both:
         site = await SiteStore(both.connection).find(key)
         lane = partial(open_lane, settings.redis_url.get_secret_value(), settings.redis_timeout_seconds)
         importer = Importer(
@@ -126,6 +134,7 @@ async def log_command(
             options = Options(requests, bots, format_, until.date() if until else None)
             log = LogFile(*in_time_order(files, format_), watch=watch)
             tally = await importer.run(log, site, options, dry_run=dry_run)
+        span.note({"counter.views": tally.views if tally else 0})
     if tally is None:
         say(f"{log.name} is already imported, nothing changes")
     else:

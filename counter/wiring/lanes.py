@@ -1,5 +1,7 @@
 """The way of hits: lanes with their spools, and the limits at the gate."""
 
+from functools import partial
+
 from counter.admin.health import SpoolPlace
 from counter.buckets.delivery import FindCounted
 from counter.buckets.keys import LaneKeys
@@ -12,6 +14,8 @@ from counter.hits.limits import Rates
 from counter.metrics import Metrics
 from counter.sites.registry import SiteRegistry
 from counter.steps import Passing
+from counter.tracing.tracing import Tracing
+from counter.wiring.traced import TracedLane, passing_events
 
 
 def make_lanes(  # noqa: PLR0917 - all that lanes are made of
@@ -22,6 +26,7 @@ def make_lanes(  # noqa: PLR0917 - all that lanes are made of
     metrics: Metrics,
     clock: Clock,
     passing: Passing,
+    tracing: Tracing | None = None,
 ) -> dict[str, Lane]:
     """Return a lane for each one of the store, under a worker's name that nobody else has or had.
 
@@ -29,6 +34,8 @@ def make_lanes(  # noqa: PLR0917 - all that lanes are made of
         ConfigError: the folder of a spool cannot be made or written.
     """
     worker = new_worker()
+    lane_of = partial(TracedLane, tracing) if tracing else Lane
+    passing = passing_events(tracing, passing) if tracing else passing
 
     def make_lane(keys: LaneKeys) -> Lane:
         folder = spool_folder(settings.spool_dir, keys.lane) if settings.spool_mb else None
@@ -37,7 +44,7 @@ def make_lanes(  # noqa: PLR0917 - all that lanes are made of
         metrics.spool.oldest_seconds.labels(keys.lane).set_function(
             lambda: (clock() - (spool.oldest_ms() or clock())) / 1000
         )
-        return Lane(
+        return lane_of(
             keys,
             store,
             spool,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from prometheus_client import Metric
-from prometheus_client.samples import Sample
+from prometheus_client.samples import Exemplar, Sample
 
 GAUGES: Final[Mapping[str, Callable[[float, float], float]]] = {
     "counter_build_info": max,
@@ -74,4 +74,12 @@ def _joined(family: Metric, one: Sample, other: Sample) -> Sample:
     if one.name.endswith(CREATED):
         return one._replace(value=min(one.value, other.value))
     rule = float.__add__ if family.type in KEPT else GAUGES.get(family.name, max)
-    return one._replace(value=rule(float(one.value), float(other.value)))
+    value = rule(float(one.value), float(other.value))
+    return one._replace(value=value, exemplar=_newer(one.exemplar, other.exemplar))
+
+
+def _newer(one: Exemplar | None, other: Exemplar | None) -> Exemplar | None:
+    """Return the trace that was counted last; a bucket names one alone."""
+    if one is None or other is None:
+        return one or other
+    return max(one, other, key=lambda exemplar: float(exemplar.timestamp or 0))

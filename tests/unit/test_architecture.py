@@ -26,6 +26,7 @@ BELOW = {
     "ready",
     "steps",
     "surroundings",
+    "tracing",
 }
 """What every room may stand on."""
 
@@ -33,7 +34,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "clock": set(),
     "surroundings": set(),
-    "metrics": {"surroundings"},
+    "tracing": {"config", "errors"},
+    "metrics": {"surroundings", "tracing"},  # slow times name the trace that they are of
     "log": set(),
     "memory": set(),
     "background": set(),
@@ -73,7 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # compares what both stores hold with what is shown, and knows what a rollup leaves open
     "checks": BELOW | {"widget", "rollup", "buckets", "aggregates", "sites"},
     # who puts it all together: `app` in the order of the rooms, `wiring` what takes more than a line there
-    "wiring": BELOW | {"hits", "widget", "rollup", "admin", "buckets", "aggregates", "sites"},
+    "wiring": BELOW | {"express", "hits", "widget", "rollup", "admin", "buckets", "aggregates", "sites"},
     # judges the servers as the audit does, and what surrounds them
     "doctor": BELOW | {"checks", "buckets"},
     # rolls up, dumps, and proves by the audit that what comes back is the same
@@ -165,6 +167,7 @@ MUST_BE_PURE = {
     "counter.sites.calendar",
     "counter.sites.model",
     "counter.sites.paths",
+    "counter.tracing.wanted",
     "counter.widget.answers",
     "counter.widget.badge",
     "counter.widget.block",

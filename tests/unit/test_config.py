@@ -64,6 +64,7 @@ def test_every_setting_may_come_from_a_file(name, monkeypatch, tmp_path):
         "public_url": "https://count.example",
         "script_path": "/x/y.js",
         "api_path": "/x/",
+        "trace_parents": "anybody",
     }
     value = values.get(name, "7")
     (tmp_path / "value").write_text(f"{value}\n", encoding="utf-8")

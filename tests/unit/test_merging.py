@@ -75,3 +75,25 @@ def test_gauges_follow_their_rule(name: str, together: int):
         sources.append(told(registry))
     assert value_of(merged(sources), name) == together
     assert kept(merged(sources)) == []
+
+
+def test_bucket_names_the_latest_trace_of_all_workers():
+    """Of the traces that workers name for a bucket the latest stays, also that of a worker that is gone."""
+    sources = []
+    for trace, at in (("older", 5.0), ("latest", 7.5), ("", 0.0)):
+        registry = CollectorRegistry()
+        seconds = Histogram("seconds", "Seconds.", buckets=(1,), registry=registry)
+        seconds.observe(0.5, {"trace_id": trace} if trace else None)
+        families = told(registry)
+        for family in families:
+            family.samples = [
+                sample._replace(exemplar=sample.exemplar._replace(timestamp=at))
+                if sample.exemplar
+                else sample
+                for sample in family.samples
+            ]
+        sources.append(families)
+    for each in (sources, sources[::-1], [kept(merged(sources[:2])), sources[2]]):
+        (found,) = [sample for sample in merged(each)[0].samples if sample.labels.get("le") == "1.0"]
+        assert found.value == 3
+        assert found.exemplar.labels == {"trace_id": "latest"}
