@@ -50,10 +50,10 @@ from counter.wiring.traced import Following
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Two applications that share everything below them."""
+    """Two applications that share everything below them; the short way is closed while somebody follows."""
 
     public: web.Application
-    express: Express
+    express: Express | None
     admin: web.Application
     connections: ConnectionMetrics
 

@@ -1,19 +1,17 @@
-"""Follows requests, on the short way and on the long one."""
+"""Follows requests: while somebody does, all of them take the long way."""
 
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from http import HTTPStatus
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from aiohttp import web
-from aiohttp.hdrs import EXPECT, METH_ALL
+from aiohttp.hdrs import METH_ALL
 from aiohttp.typedefs import Middleware
-from prometheus_client import Histogram
 
 from counter.config import Network
-from counter.express import Express
-from counter.hits.visitors import parse_address
 from counter.http import Handler
 from counter.tracing.tracing import Place, Role, Span, Tracing
 
@@ -57,7 +55,9 @@ class Requests:
                 return await handler(request)
             with self.answering(request, route) as span:
                 answer = await handler(request)
-                answered(span, answer.status)
+                span.note({"http.response.status_code": answer.status})
+                if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    span.fail(str(answer.status))
             return answer
 
         return follow
@@ -70,45 +70,13 @@ class Requests:
 
     def _look_up(self, peer: str | None) -> bool:
         """Tell whether a peer's word is taken; a Unix socket's is, as its forwarding header's."""
-        if self._parents != "trusted" or not self._trusted or not peer:
-            return self._parents == "anybody" or (self._parents == "trusted" and bool(self._trusted))
-        address = parse_address(peer)
-        return address is not None and any(address in network for network in self._trusted)
-
-
-def answered(span: Span, status: int) -> None:
-    """Say how a request was answered."""
-    span.note({"http.response.status_code": status})
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        span.fail(str(status))
-
-
-class TracedExpress(Express):
-    """Follows the requests that take the short way; the others have their middleware."""
-
-    def __init__(
-        self,
-        requests: Requests,
-        routes: Iterable[web.RouteDef],
-        seconds: Histogram,
-        always: Mapping[str, str],
-    ) -> None:
-        super().__init__(routes, seconds, always)
-        self._requests = requests
-
-    def before(
-        self, application: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-    ) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
-        """Return what handles a request, and follows it where it is handled here."""
-        handle = super().before(application)
-
-        async def follow(request: web.BaseRequest) -> web.StreamResponse:
-            route = self._find(request.method, request.raw_path)
-            if route is None or EXPECT in request.headers:
-                return await handle(request)
-            with self._requests.answering(request, route.name) as span:
-                answer = await handle(request)
-                answered(span, answer.status)
-            return answer
-
-        return follow
+        if self._parents != "trusted":
+            return self._parents == "anybody"
+        if not self._trusted or not peer:
+            return bool(self._trusted)
+        try:
+            address = ip_address(peer)
+        except ValueError:
+            return False
+        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+        return any((mapped or address) in network for network in self._trusted)

@@ -1,6 +1,5 @@
 """The ways of batches and of the rollup, for who follows them; without traces none of this is in use."""
 
-import asyncio
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -17,13 +16,12 @@ from counter.buckets.lane import Lane, Outcome
 from counter.buckets.store import BucketStore
 from counter.config import Settings
 from counter.database import Connection
-from counter.express import Express
 from counter.rollup.loop import RollupLoop
 from counter.rollup.rollup import FindSite, Report, Rollup
 from counter.steps import Passing, Step
 from counter.surroundings import TraceMetrics
 from counter.tracing.tracing import Attributes, Place, Role, Tracing
-from counter.wiring.requests import Requests, TracedExpress
+from counter.wiring.requests import Requests
 
 WRITING: Final = ("read buckets", "write rows", "settle buckets")
 FOLDING: Final = ("read closing buckets", "write closing rows", "make bases", "fold buckets")
@@ -42,12 +40,12 @@ class TracedLane(Lane):
         self._tracing = tracing
         self._places: dict[int, Place] = {}  # of hits that wait, which are no other's until they are sent
 
-    def take(self, hit: Hit) -> asyncio.Future[Outcome]:
+    def take(self, hit: Hit, *rest: Any) -> Any:
         """Put a hit into the batch that is being filled, and note who follows it."""
         place = self._tracing.here()
         if place is not None:
             self._places[id(hit)] = place
-        return super().take(hit)
+        return super().take(hit, *rest)
 
     async def _deliver(self, batch: Batch) -> Outcome:
         places = [self._places.pop(id(hit)) for hit in batch.hits if id(hit) in self._places]
@@ -166,11 +164,9 @@ class Following:
     def __init__(self, tracing: Tracing | None, settings: Settings, metrics: TraceMetrics) -> None:
         self.rollup: Callable[..., Rollup] = Rollup
         self.loop: Callable[..., RollupLoop] = RollupLoop
-        self.express: Callable[..., Express] = Express
         self.middlewares: list[Middleware] = []
         if tracing is not None:
             requests = Requests(tracing, settings.trace_parents, settings.trusted_proxies)
             self.rollup, self.loop = partial(TracedRollup, tracing), partial(TracedLoop, tracing)
-            self.express = partial(TracedExpress, requests)
             self.middlewares = [requests.middleware()]
             tracing.count_into(metrics.sent, metrics.lost)

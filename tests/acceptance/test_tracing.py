@@ -83,7 +83,7 @@ async def get(url: str, **headers: str) -> tuple[int, str]:
 
 
 async def test_hit_is_followed_into_its_batch(launcher: Launcher, collector: Collector) -> None:
-    """A trusted proxy's trace goes on through the short way into the batch, which says how many hits it had."""
+    """A trusted proxy's trace goes on into the batch, which says how many hits it had."""
     instance = await launcher.start(**followed(collector))
     assert await hit(instance, traceparent=TRACEPARENT) == 200
     answer = (await collector.until(lambda: collector.named("POST /v1/hits")))[0]

@@ -75,7 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # compares what both stores hold with what is shown, and knows what a rollup leaves open
     "checks": BELOW | {"widget", "rollup", "buckets", "aggregates", "sites"},
     # who puts it all together: `app` in the order of the rooms, `wiring` what takes more than a line there
-    "wiring": BELOW | {"express", "hits", "widget", "rollup", "admin", "buckets", "aggregates", "sites"},
+    "wiring": BELOW | {"hits", "widget", "rollup", "admin", "buckets", "aggregates", "sites"},
     # judges the servers as the audit does, and what surrounds them
     "doctor": BELOW | {"checks", "buckets"},
     # rolls up, dumps, and proves by the audit that what comes back is the same
