@@ -26,7 +26,8 @@ from counter.drain import Drain
 from counter.express import Express
 from counter.hits.gate import Gate
 from counter.hits.handlers import HitHandlers
-from counter.hits.limits import Limits
+from counter.hits.limits import Limits, Remember
+from counter.hits.meters import Bounded
 from counter.hits.senders import Senders
 from counter.http import also_under, error_middleware, same_origin_middleware, strict_transport
 from counter.listen import listening
@@ -74,6 +75,7 @@ async def build(
     *,
     stop: asyncio.Event | None = None,
     tracing: Tracing | None = None,
+    remember: Remember = Bounded,
 ) -> AsyncGenerator[Service]:
     """Open every room, yield the applications, then close the rooms in reverse: hits first, rollup last."""
     metrics = Metrics(trace_id=tracing.trace_id if tracing else None)
@@ -96,7 +98,7 @@ async def build(
         await rooms.enter_async_context(recorder.running())
 
         senders = Senders(settings.trusted_proxies, settings.forwarding_header, metrics.http)
-        limits = Limits(rates(settings), asyncio.get_running_loop().time)
+        limits = Limits(rates(settings), asyncio.get_running_loop().time, remember)
         gate = Gate(salts, clock, limits, senders.find)
         shown = make_shown(settings, store, pool, sites, refresher(rollup, pool, clock), metrics, clock)
         hits = HitHandlers(sites, gate, recorder, shown.widget.answer_hit, metrics.http)
@@ -180,11 +182,12 @@ async def attend(
     say: Callable[[str], None] = lambda _line: None,
     clock: Clock = system_clock,
     passing: Passing = go_on,
+    remember: Remember = Bounded,
 ) -> None:
-    """Serve on stores that are prepared; see `serve`."""
+    """Serve on stores that are prepared; see `serve`. Several workers `remember` who sent what together."""
     async with (
         open_tracing() as tracing,
-        build(settings, clock, passing, stop=stop, tracing=tracing) as service,
+        build(settings, clock, passing, stop=stop, tracing=tracing, remember=remember) as service,
         # The last to open is the first to close: the administrator sees the whole drain of the visitors.
         listening(service.admin, settings.admin_host, settings.admin_port, sockets=supervisor.admin) as admin,
         listening(

@@ -48,9 +48,9 @@ class Settings(BaseSettings):
         50,
         ge=0,
         le=1e6,
-        description="Hits that a worker admits from one IPv4 address or IPv6 /64 in the long "
-        "run; 15 times as many at once; 0 sets no limit. What is refused counts too, so a flood gets "
-        "no more than that until it stops.",
+        description="Hits that are admitted from one IPv4 address or IPv6 /64 in the long run, by all "
+        "workers of a host together; 15 times as many at once; 0 sets no limit. What is refused counts "
+        "too, so a flood gets no more than that until it stops.",
     )
     network_hits_per_second: float = Field(
         500,
@@ -65,8 +65,8 @@ class Settings(BaseSettings):
         60,
         ge=0,
         le=1e6,
-        description="New visitors that a worker admits from one address in the long run; 5 "
-        "times as many at once; 0 sets no limit.",
+        description="New visitors that are admitted from one address in the long run, by all workers of a "
+        "host together; 5 times as many at once; 0 sets no limit.",
     )
     workers: int = Field(
         1,
@@ -216,6 +216,11 @@ def _variable(location: tuple[int | str, ...]) -> str:
 def take_variables(names: Iterable[str]) -> dict[str, str]:
     """Take variables that are not ours out of the environment, so that no child inherits them."""
     return {name: os.environ.pop(name) for name in names if name in os.environ}
+
+
+def variables_for_children(**more: str) -> dict[str, str]:
+    """Return the environment of a process that we start."""
+    return {**os.environ, **more}
 
 
 def read_variables(prefix: str) -> dict[str, str]:

@@ -44,6 +44,7 @@ async def serve_command(settings: Settings, *, workers: int | None) -> None:
 @click.option("--public", type=int, multiple=True, required=True, help="Descriptors that all workers share.")
 @click.option("--admin", type=int, required=True, help="Descriptor on which the parent asks.")
 @click.option("--parent", type=int, required=True, help="Descriptor of the channel to the parent.")
+@click.option("--limits", type=int, help="Descriptor of the memory in which all workers keep their limits.")
 @runs
 async def worker_command(
     settings: Settings,
@@ -52,10 +53,11 @@ async def worker_command(
     public: tuple[int, ...],
     admin: int,
     parent: int,
+    limits: int | None,
 ) -> None:
     """Be one of the workers of `serve`."""
     stop = stop_on_parent()
-    await work(settings, public, admin, parent, stop=stop.asked, hurry=stop.hurry)
+    await work(settings, public, admin, parent, limits, stop=stop.asked, hurry=stop.hurry)
 
 
 @click.command("migrate")

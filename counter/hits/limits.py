@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from counter.hits.admission import Verdict
-from counter.hits.meters import Bounded, Meter
+from counter.hits.meters import Bounded, Meter, Times
 from counter.hits.visitors import IPV4_BYTES, Address
 from counter.sites.model import Site
 
@@ -36,7 +36,7 @@ class Prefixes(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What one worker admits; 0 sets no limit.
+    """What is admitted; 0 sets no limit.
 
     Attributes:
         address_per_second: beacons of an IPv4 address or an IPv6 /64.
@@ -51,28 +51,33 @@ class Rates:
     new_visitors_per_minute: float
 
 
+Remember = Callable[[int], Times]
+"""Makes what remembers so many keys: alone, or together with the other workers of the host."""
+
+
 class Limits:
     """Keeps count of who sends how much, of as many as it can remember.
 
     Args:
         rates: what is admitted.
-        now: seconds of a clock that never goes back.
+        now: seconds of a clock that never goes back, the same for all who remember together.
+        remember: makes what it remembers them by.
     """
 
-    def __init__(self, rates: Rates, now: Callable[[], float]) -> None:
+    def __init__(self, rates: Rates, now: Callable[[], float], remember: Remember = Bounded) -> None:
         self._now = now
-        self._addresses = _meter(rates.address_per_second, DEBT_SECONDS)
-        self._networks = _meter(rates.network_per_second)
-        self._sites = _meter(rates.site_per_second)
+        self._addresses = _meter(rates.address_per_second, remember(ADDRESSES), DEBT_SECONDS)
+        self._networks = _meter(rates.network_per_second, remember(ADDRESSES))
+        self._sites = _meter(rates.site_per_second, remember(ADDRESSES))
         # Visitors come in crowds at nine o'clock, so more of them may come at once.
         self._new_visitors = Meter(
             rates.new_visitors_per_minute / 60,
             int(5 * rates.new_visitors_per_minute),
-            ADDRESSES,
+            remember(ADDRESSES),
             DEBT_SECONDS,
         )
-        self._visitors: Bounded[bool] = Bounded(VISITORS)
-        self._displays: Bounded[float] = Bounded(DISPLAYS)
+        self._visitors = remember(VISITORS)
+        self._displays = remember(DISPLAYS)
 
     def refuses_unread(self, kind: str, prefixes: Prefixes | None) -> Verdict | None:
         """Return why an address is refused whatever it sends, None if it has to be looked at.
@@ -93,9 +98,10 @@ class Limits:
     def refuses_visitor(self, prefixes: Prefixes, visitor: bytes) -> Verdict | None:
         """Return why a visitor is one too many of an address, None if it is known or may come in."""
         if self._visitors.get(visitor) is None:
-            if not self._new_visitors.passes(prefixes.narrow, self._now()):
+            now = self._now()
+            if not self._new_visitors.passes(prefixes.narrow, now):
                 return Verdict.NEW_VISITORS
-            self._visitors.put(visitor, value=True)
+            self._visitors.put(visitor, now)
         return None
 
     def refuses_display(self, site: Site, visitor: bytes, path: str) -> Verdict | None:
@@ -117,5 +123,5 @@ def prefixes_of(address: Address) -> Prefixes:
     return Prefixes(address[:8], address[:6])
 
 
-def _meter(per_second: float, debt_seconds: float = 0.0) -> Meter:
-    return Meter(per_second, int(BURST_SECONDS * per_second), ADDRESSES, debt_seconds)
+def _meter(per_second: float, due: Times, debt_seconds: float = 0.0) -> Meter:
+    return Meter(per_second, int(BURST_SECONDS * per_second), due, debt_seconds)

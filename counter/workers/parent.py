@@ -1,6 +1,8 @@
 """The parent: prepares the stores, binds the sockets, starts the workers, and answers the administrator."""
 
 import asyncio
+import os
+import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -9,11 +11,13 @@ from prometheus_client import CollectorRegistry, Counter
 
 from counter.app import announce, prepare
 from counter.config import Settings
+from counter.hits.shared import new_memory
 from counter.http import error_middleware, same_origin_middleware
 from counter.listen import bound, listening, url_of
 from counter.metrics import HttpMetrics, WorkerMetrics
 from counter.supervisor import NOBODY, Supervisor
 from counter.workers.handlers import TeamHandlers
+from counter.workers.process import Together
 from counter.workers.questions import MetricsOfAll
 from counter.workers.team import Team
 
@@ -47,7 +51,10 @@ async def serve_with_workers(
         for each in public:
             held.enter_context(each)
         registry = CollectorRegistry()
-        team = Team(size, public, WorkerMetrics(registry))
+        limits = new_memory()
+        if limits is not None:
+            held.callback(os.close, limits)
+        team = Team(size, public, Together(limits, secrets.randbits(32)), WorkerMetrics(registry))
         metrics = MetricsOfAll(team.ready, registry.collect)
         app = _admin(registry, TeamHandlers(size, team.ready, metrics, stop))
         async with (

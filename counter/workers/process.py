@@ -6,17 +6,30 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from aiohttp import ClientSession, UnixConnector
 
 from counter.background import end
+from counter.config import variables_for_children
 
 STOP: Final = b"s"
 HURRY: Final = b"h"
 """What a parent says; the end of the channel means the first."""
 READY: Final = b"READY=1"
 BACKLOG: Final = 64
+
+
+class Together(NamedTuple):
+    """What all workers remember together.
+
+    Attributes:
+        limits: descriptor of the memory with their limits, None where each has its own.
+        seed: with which all of them hash; drawn anew by each parent.
+    """
+
+    limits: int | None
+    seed: int
 
 
 class WorkerProcess:
@@ -40,16 +53,20 @@ class WorkerProcess:
         self._listening = asyncio.create_task(self._listen(), name=f"worker {number} tells")
 
     @classmethod
-    async def start(cls, number: int, public: Sequence[socket.socket], path: Path) -> Self:
+    async def start(
+        cls, number: int, public: Sequence[socket.socket], path: Path, together: "Together"
+    ) -> Self:
         """Start a worker, which ends when this process does.
 
         Args:
             number: of its place.
             public: the sockets that all workers share.
             path: where its admin listener is to be; the folder must be ours alone.
+            together: what all workers remember together.
         """
         ours, theirs = socket.socketpair()
         ours.settimeout(0)
+        limits = [] if together.limits is None else [together.limits]
         with theirs, socket.socket(socket.AF_UNIX) as admin:
             admin.bind(str(path))
             admin.listen(BACKLOG)
@@ -58,8 +75,10 @@ class WorkerProcess:
                 *("-m", "counter", "worker", "--number", str(number)),
                 *(word for each in public for word in ("--public", str(each.fileno()))),
                 *("--admin", str(admin.fileno()), "--parent", str(theirs.fileno())),
+                *(word for fd in limits for word in ("--limits", str(fd))),
                 stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=[*(each.fileno() for each in public), admin.fileno(), theirs.fileno()],
+                env=variables_for_children(PYTHONHASHSEED=str(together.seed)),
+                pass_fds=[*(each.fileno() for each in public), admin.fileno(), theirs.fileno(), *limits],
             )
         return cls(number, process, ours, path)
 

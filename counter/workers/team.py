@@ -13,7 +13,7 @@ import structlog
 from counter.background import end
 from counter.errors import ConfigError
 from counter.metrics import WorkerMetrics
-from counter.workers.process import WorkerProcess
+from counter.workers.process import Together, WorkerProcess
 
 FIRST_PAUSE_SECONDS: Final = 0.1
 LONGEST_PAUSE_SECONDS: Final = 10.0
@@ -29,12 +29,16 @@ class Team:
     Args:
         size: how many there are to be.
         public: the sockets that they share.
+        together: what they remember together.
         metrics: tell how many run, and how many were replaced.
     """
 
-    def __init__(self, size: int, public: Sequence[socket.socket], metrics: WorkerMetrics) -> None:
+    def __init__(
+        self, size: int, public: Sequence[socket.socket], together: Together, metrics: WorkerMetrics
+    ) -> None:
         self.size = size
         self._public = public
+        self._together = together
         self._metrics = metrics
         self._stopping = asyncio.Event()
         self._running: dict[int, WorkerProcess] = {}
@@ -101,7 +105,7 @@ class Team:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     async def _run(self, number: int, path: Path, forget: Callable[[WorkerProcess], None]) -> int:
-        worker = await WorkerProcess.start(number, self._public, path)
+        worker = await WorkerProcess.start(number, self._public, path, self._together)
         self._running[number] = worker
         if self._stopping.is_set():
             worker.stop()

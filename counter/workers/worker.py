@@ -1,6 +1,7 @@
 """A worker: serves on the sockets that its parent gave it, and ends when the parent says so or is gone."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,6 +10,9 @@ from pathlib import Path
 from counter.app import attend
 from counter.background import end
 from counter.config import Settings
+from counter.hits.limits import Remember
+from counter.hits.meters import Bounded
+from counter.hits.shared import Shared
 from counter.supervisor import Supervisor
 from counter.workers.process import HURRY
 
@@ -18,6 +22,7 @@ async def work(
     public: Sequence[int],
     admin: int,
     parent: int,
+    limits: int | None,
     *,
     stop: asyncio.Event,
     hurry: asyncio.Event,
@@ -29,6 +34,7 @@ async def work(
         public: file descriptors of the sockets that all workers share.
         admin: that of the socket on which the parent asks.
         parent: that of the channel to it.
+        limits: that of the memory in which all workers keep their limits, None if each has its own.
         stop: is set by a signal or the parent.
         hurry: is set by the parent.
 
@@ -44,12 +50,19 @@ async def work(
             stop=stop,
             hurry=hurry,
             supervisor=Supervisor(public=tuple(shared), admin=(listener,), parent=channel),
+            remember=Bounded if limits is None else _shared(limits),
         )
     finally:
         if obeying.done():
             _tidy(Path(path))
         await end(obeying)
         channel.close()
+
+
+def _shared(limits: int) -> Remember:
+    memory = Shared(limits)
+    os.close(limits)
+    return memory.table
 
 
 def _tidy(path: Path) -> None:

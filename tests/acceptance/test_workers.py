@@ -2,7 +2,9 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import psutil
@@ -16,9 +18,10 @@ from counter.embedded.valkey import Valkey
 from counter.sites.model import SiteSettings
 from counter.sites.store import SiteStore
 from tests.acceptance.instance import PATIENCE_SECONDS, Instance, Launcher, launcher_of, listening_socket
-from tests.acceptance.test_restart import LONG, Visitors, connection_to, stored_views
+from tests.acceptance.test_restart import LONG, Connection, Visitors, connection_to, stored_views
 
 TWO = {"COUNTER_WORKERS": "2"}
+REFUSED = 'counter_hits_total{result="address_rate"}'
 COUNTED = 'counter_hits_total{result="view"}'
 
 
@@ -241,3 +244,43 @@ async def test_start_that_cannot_succeed_ends(launcher: Launcher) -> None:
     with pytest.raises(AssertionError, match="a worker did not start"):
         await launcher.start(**TWO, COUNTER_SPOOL_DIR="/dev/null")
     assert await launcher._started[-1].wait() == 1
+
+
+async def test_limits_are_those_of_all_workers_together(
+    launcher: Launcher, settings: Settings, tmp_path: Path
+) -> None:
+    """A flood over all workers gets the burst of one and no more, and an office that one worker serves gets all of it."""
+    limit = {"COUNTER_WORKERS": "3", "COUNTER_ADDRESS_HITS_PER_SECOND": "4"}
+    burst = 15 * 4
+    with listening_socket(tmp_path) as listener:
+        instance = await launcher.start(listener, **limit)
+        async with AsyncExitStack() as held, asyncio.timeout(PATIENCE_SECONDS):
+            connections: list[Connection] = []
+            while not await served_by_several(instance, listener):
+                connections += [await held.enter_async_context(connection_to(listener)) for _more in range(8)]
+                await asyncio.gather(*(each.hit() for each in connections[-8:]))
+            for _hit in range(burst):  # over each of them a whole burst, so that no worker gets less
+                await asyncio.gather(*(each.hit() for each in connections))
+        shown = await metrics_at(instance)
+        assert burst <= shown[COUNTED] < 2 * burst
+        instance.signal()
+        assert await instance.ended() == 0
+        again = await launcher.start(listener, **limit)
+        async with connection_to(listener) as office:
+            for _hit in range(burst):
+                await office.hit()
+        shown = await metrics_at(again)
+        assert (shown[COUNTED], shown.get(REFUSED, 0)) == (burst, 0)
+        again.signal()
+        assert await again.ended() == 0
+
+
+async def served_by_several(instance: Instance, listener: socket.socket) -> bool:
+    """Whether at least two workers have a connection of a visitor."""
+    port = listener.getsockname()[1]
+    having = [
+        worker
+        for worker in workers_of(instance)
+        if any(each.status == "ESTABLISHED" and each.laddr.port == port for each in worker.net_connections())
+    ]
+    return len(having) > 1

@@ -25,8 +25,8 @@ FOOT = """
 - A site that wants to be safe from botnets turns `signed` on. Without it a botnet whose every address behaves like a
   person **is counted**: nobody can tell its hits from people's. `counter adjust` takes such an attack out again.
 - One address can add no more than its burst, however long it goes on: what is refused counts against it too. So the share
-  of a flood that gets in falls as the flood grows. Limits are kept by each worker; with N workers a flooder that spreads
-  over them gets N bursts.
+  of a flood that gets in falls as the flood grows. The workers of a host keep their limits
+  together; only with several hosts a flooder that spreads over them gets a burst from each.
 - Crawlers are counted, but apart (`bot`), and in no number that the widget shows.
 """
 

@@ -97,7 +97,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "embedded": BELOW | {"app"},
     "workers": BELOW
-    | {"app", "listen", "supervisor", "admin"},  # a worker is the service; the parent asks it
+    # a worker is the service; the parent asks it, and has the memory of all limits
+    | {"app", "listen", "supervisor", "admin", "hits"},
     "commands": BELOW
     | {
         "log",

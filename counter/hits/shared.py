@@ -1,0 +1,96 @@
+"""What the workers of a host remember together, so that their limits are those of one.
+
+Each worker maps the same memory: tables of a key's mark and a time, and no address. Nobody waits for a lock,
+so of two beacons that come within a microsecond of each other in two workers one may go uncounted.
+"""
+
+import mmap
+import os
+from collections.abc import Hashable
+from typing import Final
+
+SHARED_BYTES: Final = 16 * 1024 * 1024
+"""More than all tables take; what nobody touches takes no memory."""
+ROOM: Final = 4
+"""Entries for each key that is to be remembered, as a third key in one place pushes out the oldest."""
+_CELL_BYTES: Final = 8
+_PLACE: Final = 4
+"""Cells of a place: two entries, each a mark and a time."""
+
+
+def new_memory() -> int | None:
+    """Return the descriptor of memory that workers may share, None where the system has none."""
+    if not hasattr(os, "memfd_create"):
+        return None
+    fd = os.memfd_create("counter limits")
+    os.ftruncate(fd, SHARED_BYTES)
+    return fd
+
+
+class Shared:
+    """Memory that is divided into tables, in the same order by each worker.
+
+    Args:
+        fd: of `new_memory`. All who share it give the same `hash` to the same key (PYTHONHASHSEED).
+
+    Attributes:
+        taken: by the tables so far (bytes).
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._memory = memoryview(mmap.mmap(fd, SHARED_BYTES))
+        self.taken = 0
+
+    def table(self, keys: int) -> "Table":
+        """Return the next table; it remembers about so many keys."""
+        size = ROOM * keys // 2 * _PLACE * _CELL_BYTES
+        cells = self._memory[self.taken : self.taken + size]
+        self.taken += size
+        return Table(cells)
+
+
+class Table:
+    """Keeps a time for each key, as `Bounded` does.
+
+    Args:
+        memory: of places, as many as a power of two.
+    """
+
+    def __init__(self, memory: memoryview) -> None:
+        self._marks = memory.cast("q")
+        self._times = memory.cast("d")  # the same cells, of which each is written at once
+        self._within = len(self._marks) - _PLACE
+        self._last: Hashable = None
+        self._last_time = 0
+
+    def __len__(self) -> int:
+        return sum(time > 0 for time in self._times.tolist()[1::2])
+
+    def get(self, key: Hashable) -> float | None:
+        """Return the time that was kept under a key (seconds), None if nothing is known of it."""
+        mark = hash(key)
+        entry = mark >> 16 & self._within
+        marks = self._marks
+        if marks[entry] != mark:
+            entry += 2
+            if marks[entry] != mark:
+                return None
+        self._last, self._last_time = key, entry + 1
+        return self._times[entry + 1] or None
+
+    def put(self, key: Hashable, value: float) -> None:
+        """Keep a time (seconds, above 0)."""
+        if key is self._last:  # as nearly always, it was looked up just before
+            self._times[self._last_time] = value
+            return
+        self._last = None
+        mark = hash(key)
+        entry = mark >> 16 & self._within
+        marks, times = self._marks, self._times
+        if marks[entry] != mark:
+            if marks[entry + 2] == mark or times[entry + 3] < times[entry + 1]:
+                entry += 2
+            if marks[entry] != mark:
+                times[entry + 1] = 0.0  # until the mark is another one, the time is nobody's
+                marks[entry] = mark
+        times[entry + 1] = value
