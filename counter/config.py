@@ -75,6 +75,13 @@ class Settings(BaseSettings):
         description="Processes of `counter serve` that share the public listener, about one for each core; "
         "beyond 1 a parent starts them. What is said of a worker holds for each of them.",
     )
+    worker_silent_seconds: float = Field(
+        30.0,
+        ge=0,
+        le=300,
+        description="How long one of several workers may leave its parent without an answer before it is "
+        "ended and replaced; 0 waits for ever.",
+    )
     lanes: int = Field(1, ge=1, le=256, description="Partitions of the hot data; more than 1 for a cluster.")
     redis_replicas: int = Field(
         0,

@@ -170,10 +170,13 @@ class WorkerMetrics:
     """What the parent of several workers knows of them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.alive = Gauge("counter_workers_alive", "Workers that serve.", registry=registry)
+        self.alive = Gauge("counter_workers_alive", "Workers that serve and answer.", registry=registry)
         self.wanted = Gauge("counter_workers_wanted", "Workers that there are to be.", registry=registry)
         self.restarts = Counter(
             "counter_worker_restarts", "Workers that ended and were replaced.", registry=registry
+        )
+        self.hangs = Counter(
+            "counter_worker_hangs", "Workers that did not answer and were ended for it.", registry=registry
         )
 
 

@@ -11,7 +11,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from counter.admin.answers import exposition, health_json
 from counter.errors import CounterError
 from counter.workers.process import WorkerProcess
-from counter.workers.questions import MetricsOfAll, Readiness, readiness_of
+from counter.workers.questions import MetricsOfAll, Readiness, answering, readiness_of
 
 CHUNK_BYTES: Final = 64 * 1024
 ONLY_THIS_HOP: Final = frozenset(
@@ -81,7 +81,7 @@ class TeamHandlers:
 
     async def pass_on(self, request: web.Request) -> web.StreamResponse:
         """Let the first worker answer whatever else the administrator asks."""
-        worker = next(iter(self._ready()), None)
+        worker = next(iter(answering(self._ready())), None)
         if worker is None:
             raise NoWorkerError
         try:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from counter.app import announce, prepare
 from counter.config import Settings
+from counter.drain import FINISH_SECONDS
 from counter.hits.shared import new_memory
 from counter.http import error_middleware, same_origin_middleware
 from counter.listen import bound, listening, url_of
@@ -18,8 +19,9 @@ from counter.metrics import HttpMetrics, WorkerMetrics
 from counter.supervisor import NOBODY, Supervisor
 from counter.workers.handlers import TeamHandlers
 from counter.workers.process import Together
-from counter.workers.questions import MetricsOfAll
+from counter.workers.questions import MetricsOfAll, hears
 from counter.workers.team import Team
+from counter.workers.watch import Watch
 
 
 async def serve_with_workers(
@@ -54,12 +56,22 @@ async def serve_with_workers(
         limits = new_memory()
         if limits is not None:
             held.callback(os.close, limits)
-        team = Team(size, public, Together(limits, secrets.randbits(32)), WorkerMetrics(registry))
+        shown = WorkerMetrics(registry)
+        team = Team(size, public, Together(limits, secrets.randbits(32)), shown)
+        watch = Watch(
+            team.ready,
+            hears,
+            asyncio.get_running_loop().time,
+            shown,
+            silent_seconds=settings.worker_silent_seconds,
+            grace_seconds=settings.drain_seconds + FINISH_SECONDS,
+        )
         metrics = MetricsOfAll(team.ready, registry.collect)
         app = _admin(registry, TeamHandlers(size, team.ready, metrics, stop))
         async with (
             listening(app, settings.admin_host, settings.admin_port, sockets=supervisor.admin) as admin,
             metrics.looking(),
+            watch.watching(),
             team.running(stop, hurry, metrics.forget),
         ):
             if not stop.is_set():

@@ -17,7 +17,7 @@ STOP: Final = b"s"
 HURRY: Final = b"h"
 """What a parent says; the end of the channel means the first."""
 READY: Final = b"READY=1"
-BACKLOG: Final = 64
+BACKLOG: Final = 512
 
 
 class Together(NamedTuple):
@@ -39,6 +39,7 @@ class WorkerProcess:
         number: of its place, from 1.
         ready: set once it serves.
         admin: for questions to its admin listener, whatever the host.
+        silent: whether it left the last question of its parent without an answer.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class WorkerProcess:
     ) -> None:
         self.number = number
         self.ready = asyncio.Event()
+        self.silent = False
         self.admin = ClientSession(connector=UnixConnector(str(path)), auto_decompress=False)
         self._process = process
         self._channel = channel
@@ -94,6 +96,16 @@ class WorkerProcess:
     def hurry(self) -> None:
         """Ask it to end its drain."""
         self._say(HURRY)
+
+    def terminate(self) -> None:
+        """Let the system ask it to end cleanly, whether it hears its parent or not."""
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """End it at once. What it acknowledged is in Redis or in the spool, which another one takes over."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
 
     async def ended(self) -> int:
         """Wait until it has ended, give back what it had, and return its exit code; a signal is negative."""

@@ -90,7 +90,7 @@ class MetricsOfAll:
                 await self._ask("/metrics?counted")
 
     async def _ask(self, address: str) -> dict[WorkerProcess, bytes]:
-        workers = self._ready()
+        workers = answering(self._ready())
         texts = await asyncio.gather(*(ask(worker, address) for worker in workers))
         found = {
             worker: text
@@ -105,9 +105,25 @@ def _families(text: bytes) -> list[Metric]:
     return list(text_string_to_metric_families(text.decode()))  # type: ignore[no-untyped-call]
 
 
+def answering(workers: list[WorkerProcess]) -> list[WorkerProcess]:
+    """Return those whom it makes sense to ask."""
+    return [worker for worker in workers if not worker.silent]
+
+
+async def hears(worker: WorkerProcess, seconds: float) -> bool | None:
+    """Ask whether a worker's loop turns; None if it does not listen, as when it is about to end."""
+    try:
+        async with worker.admin.get("http://worker/healthz", timeout=ClientTimeout(seconds)) as answer:
+            return answer.status == HTTPStatus.OK
+    except TimeoutError:
+        return False
+    except (ClientError, OSError):
+        return None
+
+
 async def readiness_of(worker: WorkerProcess) -> Readiness:
     """Return what a worker says of itself."""
-    _status, body = await ask(worker, "/readyz")
+    _status, body = (0, b"") if worker.silent else await ask(worker, "/readyz")
     return msgspec.json.decode(body, type=Readiness) if body else Readiness("silent")
 
 

@@ -14,6 +14,7 @@ from counter.background import end
 from counter.errors import ConfigError
 from counter.metrics import WorkerMetrics
 from counter.workers.process import Together, WorkerProcess
+from counter.workers.questions import answering
 
 FIRST_PAUSE_SECONDS: Final = 0.1
 LONGEST_PAUSE_SECONDS: Final = 10.0
@@ -45,7 +46,7 @@ class Team:
         self._complete = asyncio.Event()
         self._failed = False
         metrics.wanted.set(size)
-        metrics.alive.set_function(lambda: len(self.ready()))
+        metrics.alive.set_function(lambda: len(answering(self.ready())))
 
     def ready(self) -> list[WorkerProcess]:
         """Return the workers that serve, in the order of their places."""

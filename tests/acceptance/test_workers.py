@@ -1,6 +1,7 @@
 """Several workers under one parent: they share the socket and the metrics, and none is missed when it is gone."""
 
 import asyncio
+import json
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -21,6 +22,7 @@ from tests.acceptance.instance import PATIENCE_SECONDS, Instance, Launcher, laun
 from tests.acceptance.test_restart import LONG, Connection, Visitors, connection_to, stored_views
 
 TWO = {"COUNTER_WORKERS": "2"}
+IMPATIENT = {"COUNTER_WORKER_SILENT_SECONDS": "1.5", "COUNTER_DRAIN_SECONDS": "0"}
 REFUSED = 'counter_hits_total{result="address_rate"}'
 COUNTED = 'counter_hits_total{result="view"}'
 
@@ -237,6 +239,63 @@ async def test_spool_of_a_killed_worker_is_replayed(
         assert await instance.ended() == 0
     unanswered = sum(visitors.complaints.values())
     assert visitors.acknowledged <= await stored_views(settings) <= visitors.acknowledged + unanswered
+
+
+async def test_hanging_worker_is_replaced(
+    launcher: Launcher, settings: Settings, tmp_path: Path, valkey: Valkey
+) -> None:
+    """A worker that stands still is ended, although it heeds no signal; what it had put on disk is counted by others."""
+    with listening_socket(tmp_path) as listener:
+        instance = await launcher.start(listener, **TWO, **IMPATIENT, COUNTER_ROLLUP_SECONDS="0.2")
+        visitors = Visitors(listener)
+        async with visitors.coming(kept_alive=4, fresh=1, far=0):
+            await visitors.arrive(20)
+            valkey.kill()
+            await visitors.arrive(20)
+            hanging = next(
+                worker
+                for worker in workers_of(instance)
+                if any(file.path.endswith(".spool") for file in worker.open_files())
+            )
+            hanging.suspend()
+            await valkey.start()
+            await gone([hanging])
+            await ready_again(instance)
+            await visitors.arrive(20)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await stored_views(settings) < visitors.acknowledged:
+                await asyncio.sleep(0.1)
+        shown = await metrics_at(instance)
+        assert shown["counter_worker_hangs_total"] == shown["counter_worker_restarts_total"] == 1
+        assert shown["counter_workers_alive"] == 2
+        assert hanging.pid not in {worker.pid for worker in workers_of(instance)}
+        instance.signal()
+        assert await instance.ended() == 0
+    unanswered = sum(visitors.complaints.values())
+    assert visitors.acknowledged <= await stored_views(settings) <= visitors.acknowledged + unanswered
+    said = [json.loads(line) for line in (tmp_path / "instance-0.log").read_text().splitlines()]
+    assert [line["worker"] for line in said if line["event"] == "worker hangs on, it is killed"]
+
+
+async def test_hanging_worker_holds_up_nobody(launcher: Launcher, settings: Settings) -> None:
+    """While a worker hangs it is told and shown as such, and a stop ends although it does not heed it."""
+    instance = await launcher.start(**TWO, **IMPATIENT)
+    async with connection_to(instance.port) as client:
+        assert await client.hit() == (204, "")
+    before = await metrics_at(instance)
+    hanging = workers_of(instance)[1]
+    hanging.suspend()
+    async with asyncio.timeout(PATIENCE_SECONDS), ClientSession() as session:
+        while (await metrics_at(instance))["counter_workers_alive"] == 2:
+            pass
+        async with session.get(instance.admin + "/readyz") as response:
+            parts = (await response.json())["parts"]
+    assert (response.status, parts["workers"]) == (503, "2 is silent")
+    assert (await metrics_at(instance))[COUNTED] == before[COUNTED] == 1
+    instance.signal()
+    assert await instance.ended() == 0
+    await gone([hanging])
+    assert await stored_views(settings) == 1
 
 
 async def test_start_that_cannot_succeed_ends(launcher: Launcher) -> None:

@@ -98,7 +98,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "embedded": BELOW | {"app"},
     "workers": BELOW
     # a worker is the service; the parent asks it, and has the memory of all limits
-    | {"app", "listen", "supervisor", "admin", "hits"},
+    | {"app", "listen", "drain", "supervisor", "admin", "hits"},
     "commands": BELOW
     | {
         "log",
