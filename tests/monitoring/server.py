@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import socket
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,12 @@ class Prometheus:
             assert body["status"] == "success", (query, body)
             return body["data"]
 
+    async def traces_of(self, metric: str) -> set[str]:
+        """The traces that the buckets of a histogram name."""
+        query = f"{metric}_bucket"
+        found = await self.ask("query_exemplars", query=query, start="0", end="9999999999")
+        return {each["labels"]["trace_id"] for series in found for each in series["exemplars"]}
+
     async def has(self, expr: str) -> bool:
         """Whether a query gives at least one value that is a number."""
         found = await self.ask("query", query=expr)
@@ -47,21 +53,24 @@ class Prometheus:
 
 
 @asynccontextmanager
-async def prometheus(here: Path, folder: Path, jobs: Mapping[str, str]) -> AsyncIterator[Prometheus]:
-    """Scrape each job's address every second."""
+async def prometheus(
+    here: Path, folder: Path, jobs: Mapping[str, Sequence[str]]
+) -> AsyncIterator[Prometheus]:
+    """Scrape each job's addresses every second, and keep the exemplars."""
     config = yaml.safe_load((here / "deploy" / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
     assert {job["job_name"] for job in config["scrape_configs"]} == set(jobs)
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     config["rule_files"] = [str(here / "deploy" / "prometheus" / file) for file in config["rule_files"]]
     for job in config["scrape_configs"]:
-        job["static_configs"] = [{"targets": [jobs[job["job_name"]].removeprefix("http://")]}]
+        addresses = [url.removeprefix("http://") for url in jobs[job["job_name"]]]
+        job["static_configs"] = [{"targets": addresses}]
     file = folder / "prometheus.yml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     port = _free_port()
     log = (folder / "prometheus.log").open("wb")
     process = await asyncio.create_subprocess_exec(
         program(here, "prometheus"), f"--config.file={file}", f"--storage.tsdb.path={folder / 'tsdb'}",
-        f"--web.listen-address=127.0.0.1:{port}", stdout=DEVNULL, stderr=log,
+        f"--web.listen-address=127.0.0.1:{port}", "--enable-feature=exemplar-storage", stdout=DEVNULL, stderr=log,
     )  # fmt: skip
     try:
         async with ClientSession() as session:

@@ -1,6 +1,7 @@
 """Every panel, rule and name, on a real Prometheus and a real database that a service under load has filled."""
 
 import asyncio
+import dataclasses
 import os
 import re
 import sys
@@ -22,7 +23,9 @@ from counter.database import connected
 from counter.embedded.valkey import Valkey
 from counter.sites.model import Site, SiteSettings
 from counter.sites.store import SiteStore
+from tests.acceptance.collector import Collector, collecting
 from tests.acceptance.conftest import PERSON, Running, running
+from tests.acceptance.instance import Instance, launcher_of
 from tests.monitoring.grafana import expanded_promql, expanded_sql, targets
 from tests.monitoring.server import PATIENCE_SECONDS, Prometheus, program, prometheus
 from tests.rights import READER, database_url_of, with_least_rights
@@ -38,13 +41,18 @@ async def test_panels_rules_and_names(settings: Settings, valkey: Valkey, here: 
         running(settings, system_clock) as service,  # type: ignore[arg-type]
         _audit(with_least_rights(settings)) as audit,
         Redis.from_url(settings.redis_url.get_secret_value()) as redis,
-        prometheus(here, tmp_path, {"counter": service.admin, "counter-audit": audit}) as scraped,
+        collecting() as collector,
+        _team(settings, collector, tmp_path) as team,
+        prometheus(
+            here, tmp_path, {"counter": [service.admin, team.admin], "counter-audit": [audit]}
+        ) as scraped,
     ):
         await redis.config_set("maxmemory", 1 << 32)
         await _load(service, valkey, redis)
         await _lint(service, here)
-        async with _going_on(service):
+        async with _going_on(service, team):
             await _every_panel_has_data(scraped, here)
+            await _slow_times_lead_to_their_traces(scraped, collector)
         assert await _names_that_are_missing(scraped, here) == set()
         await _every_query_answers(settings, here)
         await _audit_is_clean(scraped)
@@ -71,13 +79,16 @@ async def _load(service: Running, valkey: Valkey, redis: Redis) -> None:
 
 
 @asynccontextmanager
-async def _going_on(service: Running) -> AsyncIterator[None]:
+async def _going_on(service: Running, team: Instance) -> AsyncIterator[None]:
     """Let one visitor after the other come while the block runs, and a widget be asked each time."""
+    by_team = dataclasses.replace(service, public=team.public, admin=team.admin)
 
     async def come() -> None:
         for number in range(1_000_000):
-            assert (await service.hit(User_Agent=PERSON.replace("130", str(number % 50 + 100)))).status == 200
-            await service.widget()
+            for each in (service, by_team):
+                agent = PERSON.replace("130", str(number % 50 + 100))
+                assert (await each.hit(User_Agent=agent)).status == 200
+                await each.widget()
             await asyncio.sleep(0.05)
 
     coming = asyncio.create_task(come())
@@ -87,6 +98,26 @@ async def _going_on(service: Running) -> AsyncIterator[None]:
         coming.cancel()
         await asyncio.wait([coming])
     assert coming.cancelled()
+
+
+@asynccontextmanager
+async def _team(settings: Settings, collector: Collector, folder: Path) -> AsyncIterator[Instance]:
+    """Run two workers that are followed, on the same stores and with a spool of their own."""
+    home = folder / "team"
+    home.mkdir()
+    async with launcher_of(settings.model_copy(update={"spool_dir": home / "spool"}), home) as launcher:
+        yield await launcher.start(
+            COUNTER_WORKERS="2", OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_BSP_SCHEDULE_DELAY="50"
+        )
+
+
+async def _slow_times_lead_to_their_traces(scraped: Prometheus, collector: Collector) -> None:
+    """Wait until Prometheus has exemplars of each latency, and the collector the traces that they name."""
+    for metric in ("counter_request_seconds", "counter_batch_seconds"):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not (traces := await scraped.traces_of(metric)):
+                await asyncio.sleep(0.2)
+        await collector.until(lambda: traces <= {span.trace_id for span in collector.spans})
 
 
 async def _lint(service: Running, here: Path) -> None:

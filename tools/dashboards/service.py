@@ -18,7 +18,9 @@ def rate(metric: str, by: str = "") -> str:
 
 def _quantiles(metric: str, where: str = "") -> list[object]:
     return [
-        prom(f"histogram_quantile({share}, sum by (le) (rate({metric}_bucket{where}{RATE})))", name, ref)
+        prom(
+            f"histogram_quantile({share}, sum by (le) (rate({metric}_bucket{where}{RATE})))", name, ref
+        ).exemplar(exemplar=True)
         for share, name, ref in ((0.5, "half", "A"), (0.95, "95 %", "B"), (0.99, "99 %", "C"))
     ]
 
@@ -119,7 +121,17 @@ def _wrong() -> list[object]:
             prom(rate("counter_spool_dropped_total", "reason"), "spool: {{reason}}", "C"),
             prom(FAILED, "answered {{status}}", "D"),
             prom(rate("counter_rollup_failures_total"), "rollups that failed", "E"),
+            prom(rate("counter_spans_lost_total"), "spans that the collector did not take", "F"),
             unit="ops",
+        ),
+        lines(
+            "Workers, where there are several",
+            prom("sum(counter_workers_wanted)", "wanted"),
+            prom("sum(counter_workers_alive)", "that answer", "B"),
+            prom(
+                "sum(increase(counter_worker_restarts_total[15m]))", "replaced in a quarter of an hour", "C"
+            ),
+            prom("sum(increase(counter_worker_hangs_total[15m]))", "as they hung", "D"),
         ),
         lines("Problems by check", prom("max by (check) (counter_check_problems)", "{{check}}")),
         lines(
