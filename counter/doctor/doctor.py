@@ -20,7 +20,7 @@ from counter.checks.durable import DurableAudit
 from counter.checks.findings import MIGRATIONS, judged
 from counter.checks.rules import judge_eviction, judge_memory, judge_migrations, judge_persistence
 from counter.clock import Clock
-from counter.config import Settings
+from counter.config import Settings, read_variables
 from counter.database import Connection, migration_versions, read_query
 from counter.doctor.findings import Advice, Diagnosis, diagnosed, fix, unseen
 from counter.doctor.rules import (
@@ -38,13 +38,16 @@ from counter.doctor.rules import (
     judge_redis_version,
     judge_spool,
 )
+from counter.doctor.running import judge_limits, judge_traces, judge_workers, series_of
 from counter.errors import CounterError
+from counter.tracing.opening import fault_of_extra
+from counter.tracing.wanted import PREFIX, wanted_of
 
 SECONDS: Final = 5.0
 """How long the service may take to answer."""
 CONTAINED: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
 MOUNTS: Final = Path("/proc/mounts")
-UNTRUSTED: Final = "counter_untrusted_proxy_requests_total "
+UNTRUSTED: Final = "counter_untrusted_proxy_requests_total"
 
 
 class Doctor:
@@ -71,15 +74,17 @@ class Doctor:
     async def look(self) -> Diagnosis:
         """Return what was found, good and bad."""
         at = datetime.fromtimestamp(self._clock() / 1000, UTC).isoformat(timespec="milliseconds")
-        redis, postgres, (service, untrusted) = await asyncio.gather(
+        redis, postgres, (service, untrusted), traces = await asyncio.gather(
             self._seen("redis", "Redis", "start it, and see COUNTER_REDIS_URL", self._redis),
             self._seen("postgres", "Postgres", "start it, and see COUNTER_DATABASE_URL", self._postgres),
             self._service(),
+            self._traces(),
         )
         host = [
             *judge_listeners(self._settings, contained=any(path.exists() for path in CONTAINED)),
             judge_proxies(self._settings, untrusted),
             *judge_addresses(self._settings),
+            traces,
             await asyncio.to_thread(self._spool),
             judge_files(self._settings.connections, _hard_limit()),
         ]
@@ -139,8 +144,17 @@ class Doctor:
                 return [fix("service", "service", detail, todo)], None
             findings = judge_ready(body.get("parts", {"status": str(body.get("status"))}))
             findings.append(await self._public(session, public))
-        counts = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(UNTRUSTED)]
-        return findings, sum(map(float, counts))
+        series = series_of(text.splitlines())
+        return [*findings, *judge_workers(series), judge_limits(series)], series.get(UNTRUSTED, 0.0)
+
+    async def _traces(self) -> Advice:
+        """Ask the collector of traces, if there is to be one, with a message that holds none."""
+        wanted = wanted_of(read_variables(PREFIX))
+        answer: int | str = 0
+        missing = fault_of_extra() if wanted.endpoint else ""
+        if wanted.endpoint and not wanted.fault:
+            answer = await _status_of(wanted.endpoint)
+        return judge_traces(wanted, missing, answer, self._settings.trace_parents)
 
     async def _public(self, session: ClientSession, url: str) -> Advice:
         try:
@@ -158,6 +172,18 @@ class Doctor:
             fault = "" if os.access(folder, os.W_OK | os.X_OK) else "it may not be written"
         free_bytes = 0 if fault else shutil.disk_usage(folder).free
         return judge_spool(self._settings, fault, "" if fault else _file_system(folder), free_bytes)
+
+
+async def _status_of(endpoint: str) -> int | str:
+    """Return how a collector answers, or why it does not."""
+    try:
+        async with (
+            ClientSession(timeout=ClientTimeout(SECONDS)) as session,
+            session.post(endpoint, data=b"", headers={"Content-Type": "application/x-protobuf"}) as response,
+        ):
+            return response.status
+    except (ClientError, TimeoutError, ValueError) as error:
+        return type(error).__name__
 
 
 def _name_and_version(server: dict[str, Any]) -> tuple[str, str]:

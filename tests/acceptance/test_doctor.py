@@ -7,9 +7,11 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
@@ -19,8 +21,10 @@ from counter.clock import Clock, system_clock
 from counter.config import Settings
 from counter.database import connected
 from counter.doctor.doctor import Doctor
-from counter.doctor.findings import Diagnosis, Verdict
+from counter.doctor.findings import Advice, Diagnosis, Verdict
+from tests.acceptance.collector import collecting
 from tests.acceptance.conftest import Running, SetClock, running
+from tests.acceptance.instance import PATIENCE_SECONDS, Instance, launcher_of
 from tests.rights import with_least_rights
 
 
@@ -77,6 +81,7 @@ async def test_healthy_deployment_needs_nothing(deployment: Deployment) -> None:
     assert {"redis_version", "clock_postgres", "migrations", "proxies", "spool", "public_listener"} <= set(
         names
     )
+    assert {"traces", "limits"} <= set(names)
     assert len(names) == len(set(names))
 
 
@@ -144,7 +149,7 @@ async def test_command(deployment: Deployment) -> None:
     assert code == 1, said
     assert "what to do" in said
     assert "set fsync = on" in said
-    assert said.splitlines()[-1].startswith("19 things looked at: 1 to fix, 1 to consider, ")
+    assert said.splitlines()[-1].startswith("21 things looked at: 1 to fix, 1 to consider, ")
     assert "hunter2" not in said
     code, said = await _run(deployment.settings, "--json", COUNTER_ADMIN_PORT="1")
     found = json.loads(said)
@@ -172,3 +177,45 @@ async def _run(settings: Settings, *words: str, **variables: str) -> tuple[int, 
     )
     said, _ = await process.communicate()
     return process.returncode or 0, said.decode()
+
+
+async def test_traces_that_arrive_nowhere_are_told(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A collector that answers is well; one that does not, and a variable that we cannot heed, are told."""
+
+    async def traces() -> Advice:
+        (found,) = [each for each in (await deployment.look()).findings if each.finding == "traces"]
+        return found
+
+    assert (await traces()).verdict is Verdict.GOOD
+    async with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        assert (await traces()).verdict is Verdict.GOOD
+        assert collector.bodies == [b""]
+    found = await traces()
+    assert (found.verdict, "does not take traces" in found.detail) == (Verdict.CONSIDER, True)
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "zipkin")
+    found = await traces()
+    assert (found.verdict, "names zipkin" in found.detail) == (Verdict.CONSIDER, True)
+
+
+async def test_workers_that_were_replaced_are_told(settings: Settings, tmp_path: Path) -> None:
+    """Of several workers it is said whether all answer, and that some had to be replaced."""
+
+    async def workers(instance: Instance) -> Advice:
+        ports = {"port": instance.port, "admin_port": urlsplit(instance.admin).port}
+        deployment = Deployment(None, settings, None)  # type: ignore[arg-type]
+        (found,) = [each for each in (await deployment.look(**ports)).findings if each.finding == "workers"]
+        return found
+
+    async with launcher_of(settings, tmp_path) as launcher:
+        instance = await launcher.start(COUNTER_WORKERS="2")
+        assert (await workers(instance)).verdict is Verdict.GOOD
+        psutil.Process(instance.process.pid).children()[0].kill()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (found := await workers(instance)).verdict is not Verdict.CONSIDER:
+                pass
+        assert "1 ended since the start" in found.detail
+        instance.signal()
+        assert await instance.ended() == 0

@@ -153,6 +153,7 @@ MUST_BE_PURE = {
     "counter.checks.rules",
     "counter.doctor.findings",
     "counter.doctor.rules",
+    "counter.doctor.running",
     "counter.commands.snippets",
     "counter.exports.tables",
     "counter.exports.text",

@@ -25,6 +25,8 @@ from counter.doctor.rules import (
     judge_redis_version,
     judge_spool,
 )
+from counter.doctor.running import judge_limits, judge_traces, judge_workers, series_of
+from counter.tracing.wanted import Wanted
 
 HEALTHY = Database(
     version=180001, superuser=False, fsync=True, encoding="UTF8", connections=5, most_connections=100
@@ -179,3 +181,72 @@ def test_sentence() -> None:
     )
     found = diagnosed([good("a", "b", "c"), unseen("d", "e", "f", "g")], as_of="", version="")
     assert summary(found) == "2 things looked at: 1 could not be looked at, 1 good."
+
+
+def hits(**results: int) -> dict[str, float]:
+    return {f'counter_hits_total{{result="{result}"}}': float(count) for result, count in results.items()}
+
+
+@pytest.mark.parametrize(
+    ("series", "verdict"),
+    [
+        ({}, Verdict.GOOD),
+        (hits(view=1000, address_rate=9), Verdict.GOOD),
+        (hits(view=100_000, new_visitors=500), Verdict.GOOD),
+        (hits(view=1000, address_rate=60, new_visitors=60), Verdict.CONSIDER),
+        (hits(view=0, bot=10, network_rate=100), Verdict.CONSIDER),
+        (hits(view=10, foreign_host=1000), Verdict.GOOD),
+    ],
+)
+def test_limits(series: dict[str, float], verdict: Verdict) -> None:
+    """Many beacons that were refused as too many may be an office; a few, or other reasons, are none."""
+    found = judge_limits(series)
+    assert (found.verdict, bool(found.todo)) == (verdict, verdict is not Verdict.GOOD)
+
+
+@pytest.mark.parametrize(
+    ("shown", "verdict", "text"),
+    [
+        ({"wanted": 4, "alive": 4}, Verdict.GOOD, "all 4 workers"),
+        ({"wanted": 4, "alive": 3}, Verdict.FIX, "3 of 4 workers"),
+        ({"wanted": 4, "alive": 4, "hangs": 1, "restarts": 1}, Verdict.CONSIDER, "1 hung since"),
+        ({"wanted": 4, "alive": 4, "hangs": 1, "restarts": 3}, Verdict.CONSIDER, "1 hung and 2 ended since"),
+        ({"wanted": 4, "alive": 4, "restarts": 2}, Verdict.CONSIDER, "2 ended since"),
+    ],
+)
+def test_workers(shown: dict[str, int], verdict: Verdict, text: str) -> None:
+    """Workers that do not answer are to be mended; those that were replaced are worth a look."""
+    names = {
+        "wanted": "counter_workers_wanted",
+        "alive": "counter_workers_alive",
+        "hangs": "counter_worker_hangs_total",
+        "restarts": "counter_worker_restarts_total",
+    }
+    (found,) = judge_workers({names[name]: float(value) for name, value in shown.items()})
+    assert (found.verdict, text in found.detail) == (verdict, True), found
+    assert judge_workers({}) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "missing", "answer", "parents", "verdict"),
+    [
+        (Wanted(), "", 0, "anybody", Verdict.GOOD),
+        (Wanted("https://c/v1/traces"), "", 200, "trusted", Verdict.GOOD),
+        (Wanted("https://c/v1/traces"), "", 401, "nobody", Verdict.GOOD),
+        (Wanted("https://c/v1/traces"), "", 404, "trusted", Verdict.CONSIDER),
+        (Wanted("https://c/v1/traces"), "", "ClientError", "trusted", Verdict.CONSIDER),
+        (Wanted("https://c/v1/traces"), "", 200, "anybody", Verdict.CONSIDER),
+        (Wanted("https://c/v1/traces"), "not installed", 200, "trusted", Verdict.CONSIDER),
+        (Wanted("https://c/v1/traces", "grpc"), "", 0, "trusted", Verdict.CONSIDER),
+    ],
+)
+def test_traces(wanted: Wanted, missing: str, answer: int | str, parents: str, verdict: Verdict) -> None:
+    """Traces that are wanted and arrive nowhere are told, and never as something that loses numbers."""
+    found = judge_traces(wanted, missing, answer, parents)
+    assert (found.verdict, bool(found.todo)) == (verdict, verdict is not Verdict.GOOD)
+
+
+def test_series_are_read_from_the_exposition() -> None:
+    """Values are found under the name of their series, whatever stands beside them."""
+    text = '# HELP a A thing.\n# TYPE a counter\na_total{result="view"} 3.0\nb 1e+06\n\n'
+    assert series_of(text.splitlines()) == {'a_total{result="view"}': 3, "b": 1e6}
