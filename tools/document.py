@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from counter import metrics
 from counter.cli import counter
-from counter.metrics import Metrics
+from counter.metrics import Metrics, WorkerMetrics
 
 _DOCS: Final = Path(__file__).parent.parent / "docs"
 _CONTRACT: Final = Path(metrics.__file__).parent / "widget" / "static" / "openapi.json"
@@ -27,9 +27,16 @@ def pages() -> dict[str, str]:
     contract = msgspec.json.decode(_CONTRACT.read_bytes())
     return {
         "commands.md": _ending(_commands()),
-        "metrics.md": _ending(_metrics(Metrics().registry)),
+        "metrics.md": _ending(_metrics(_registry())),
         "api.md": _ending(_api(contract)),
     }
+
+
+def _registry() -> CollectorRegistry:
+    """Return all metrics of a process, and those of a parent of several."""
+    registry = Metrics().registry
+    WorkerMetrics(registry)
+    return registry
 
 
 def _ending(lines: Iterator[str]) -> str:

@@ -1,6 +1,7 @@
 """The documentation about security and privacy points to what is there."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,17 @@ def test_rights_of_the_service_name_no_dangerous_command(here: Path) -> None:
         "script",
     }
     assert [rule for rule in rules if rule.startswith(("~", "%", "allkeys"))] == ["~counter:*"]
+
+
+def test_every_dependency_has_its_reason(here: Path) -> None:
+    """Each package that the project asks for, in any extra or group, is named on the page of dependencies."""
+    project = tomllib.loads((here / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = [
+        project["project"]["dependencies"],
+        *project["project"]["optional-dependencies"].values(),
+        *project["dependency-groups"].values(),
+    ]
+    asked = {re.split(r"[\[<>=~! ]", line)[0] for group in groups for line in group}
+    page = (here / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    assert len(asked) > 30
+    assert {name for name in asked if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", page)} == set()
