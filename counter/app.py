@@ -101,7 +101,7 @@ async def build(
         limits = Limits(rates(settings), asyncio.get_running_loop().time, remember)
         gate = Gate(salts, clock, limits, senders.find)
         shown = make_shown(settings, store, pool, sites, refresher(rollup, pool, clock), metrics, clock)
-        hits = HitHandlers(sites, gate, recorder, shown.widget.answer_hit, metrics.http)
+        hits = HitHandlers(sites, gate, recorder, shown.answers.ask, metrics.http)
         short = [*hits.short(), *shown.widget.short()]
         always = strict_transport(settings.hsts_seconds)
         public = [

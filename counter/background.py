@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 AGAIN_SECONDS: Final = 0.1
+
+Result = TypeVar("Result")
 
 
 async def end(task: asyncio.Task[Any]) -> None:
@@ -12,6 +14,12 @@ async def end(task: asyncio.Task[Any]) -> None:
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=AGAIN_SECONDS)
+
+
+def settle(future: asyncio.Future[Result], result: Result) -> None:
+    """Give a future its result, unless nobody waits for it any more."""
+    if not future.done():
+        future.set_result(result)
 
 
 class Tasks:

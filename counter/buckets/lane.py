@@ -18,7 +18,7 @@ from typing import Final
 
 import structlog
 
-from counter.background import end
+from counter.background import end, settle
 from counter.buckets.batch import Batch, Hit
 from counter.buckets.delivery import Deliverer, Delivery, FindCounted
 from counter.buckets.keys import LaneKeys
@@ -131,7 +131,7 @@ class Lane:
         waiting.tells.append(tell)
         self.waiting_hits += 1
         if self._enough is not None and len(waiting.batch) >= self._wanted:
-            _wake(self._enough)
+            settle(self._enough, None)
         if self._sending is None:
             self._sending = asyncio.create_task(self._send_all(), name=f"lane {self._keys.lane}")
 
@@ -163,7 +163,7 @@ class Lane:
             return
         loop = asyncio.get_running_loop()
         self._enough = loop.create_future()
-        timer = loop.call_later(GATHER_SECONDS, _wake, self._enough)
+        timer = loop.call_later(GATHER_SECONDS, settle, self._enough, None)
         try:
             await self._enough
         finally:
@@ -279,8 +279,3 @@ class Lane:
 def new_worker() -> str:
     """Draw a name for a worker that no other process has or had."""
     return secrets.token_hex(8)
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

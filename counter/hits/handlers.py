@@ -1,15 +1,16 @@
 """The beacon's addresses: hits from the script, hits from a picture, heartbeats."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
 import msgspec
-import structlog
 from aiohttp import web
 
 from counter.asked import Asked, Reply, Short, query_of
-from counter.background import Tasks
+from counter.background import settle
 from counter.bodies import may_be_beacon, read_body
 from counter.buckets.batch import Hit, Kind
 from counter.buckets.lane import Outcome
@@ -38,24 +39,26 @@ PIXEL: Final = bytes.fromhex(
     "47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b"
 )
 
-log = structlog.get_logger(__name__)
-
-AnswerHit = Callable[[Site, str], Awaitable[bytes | None]]
-"""Makes the JSON that answers a hit: of a site and a page, with all that was recorded before it is asked."""
+AskNumbers = Callable[[Site, str, Callable[[bytes | None], None]], None]
+"""Takes a site, a page, and who is told the JSON that answers a hit of it; None if there are no numbers."""
 
 
 class HitHandlers:
     """Parse, admit, record, answer."""
 
     def __init__(
-        self, sites: SiteRegistry, gate: Gate, recorder: Recorder, answer_hit: AnswerHit, metrics: HttpMetrics
+        self,
+        sites: SiteRegistry,
+        gate: Gate,
+        recorder: Recorder,
+        ask_numbers: AskNumbers,
+        metrics: HttpMetrics,
     ) -> None:
         self._sites = sites
         self._gate = gate
         self._recorder = recorder
-        self._answer_hit = answer_hit
+        self._ask_numbers = ask_numbers
         self._counted = Labelled(metrics.hits)
-        self._background = Tasks()
 
     def short(self) -> list[Short]:
         """Return the short way of the addresses that most beacons are for."""
@@ -82,7 +85,7 @@ class HitHandlers:
         path = normalise(beacon.path, site.settings.query_allow)
         reason, outcome = await self._record(request, site, Kind.VIEW, path, beacon.token)
         quiet, headers = self._wishes(request, site, reason)
-        body = None if quiet else await self._answer_hit(site, path)
+        body = None if quiet else await self._numbers(site, path)
         status = HTTPStatus.ACCEPTED if outcome is Outcome.SPOOLED else HTTPStatus.NO_CONTENT
         return _hit_answer(body, status, headers)
 
@@ -127,7 +130,7 @@ class HitHandlers:
             if quiet:
                 reply(no_content(status, headers))
             else:
-                self._background.add(self._answer_with_numbers(site, path, status, headers, reply))
+                self._ask_numbers(site, path, lambda body: reply(_hit_answer(body, status, headers)))
 
         self._take(admitted.hit, reason, answer, reply)
         return True
@@ -164,15 +167,10 @@ class HitHandlers:
         except BusyError as error:
             told(error)
 
-    async def _answer_with_numbers(
-        self, site: Site, path: str, status: HTTPStatus, headers: Mapping[str, str], reply: Reply
-    ) -> None:
-        try:
-            body = await self._answer_hit(site, path)
-        except Exception:
-            log.exception("numbers broke", site=site.key)
-            body = None  # the hit is counted, and the page keeps what it shows
-        reply(_hit_answer(body, status, headers))
+    async def _numbers(self, site: Site, path: str) -> bytes | None:
+        numbers: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        self._ask_numbers(site, path, partial(settle, numbers))
+        return await numbers
 
     async def _record(
         self, request: web.Request, site: Site, kind: Kind, path: str = "", token: str = ""

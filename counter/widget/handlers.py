@@ -7,7 +7,6 @@ from aiohttp import web
 
 from counter.asked import Asked, Reply, Short, query_of
 from counter.bodies import read_body
-from counter.errors import NumbersUnavailableError
 from counter.http import cacheable_json, preflight
 from counter.ready import Ready
 from counter.sites.model import Metric, Site
@@ -15,7 +14,7 @@ from counter.sites.registry import SiteRegistry
 from counter.widget.block import parse_metric
 from counter.widget.listing import pages_of, parse_listing
 from counter.widget.pages import PageViews
-from counter.widget.render import Answer, hit_answer, pages_answer, widget_answer
+from counter.widget.render import Answer, pages_answer, widget_answer
 from counter.widget.snapshot import Snapshot
 from counter.widget.snapshots import Snapshots
 
@@ -106,12 +105,3 @@ class WidgetHandlers:
             ]
         )
         return cacheable_json(request, answer.body, answer.etag, STALE if None in views.values() else FRESH)
-
-    async def answer_hit(self, site: Site, page: str) -> bytes | None:
-        """Return the JSON that answers a hit; None if no numbers can be had, though the hit is counted."""
-        try:
-            snapshot = await self._snapshots.of(site, anew=True)
-        except NumbersUnavailableError:
-            return None
-        (views,) = await self._pages.of(site, [page])
-        return hit_answer(snapshot, site, page, views)

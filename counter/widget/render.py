@@ -83,13 +83,25 @@ def widget_answer(snapshot: Snapshot, site: Site, metric: Metric) -> Answer:
     return Answer(msgspec.json.encode(shown | {"meta": about}), tag(shown, about))
 
 
-def hit_answer(snapshot: Snapshot, site: Site, page: str, views: int | None) -> bytes:
-    """Return the JSON that answers a hit: the widget's numbers and the views of the page."""
-    metric = site.settings.metric
-    shown: dict[str, Any] = dict(numbers(snapshot, site, metric)._asdict())
-    return msgspec.json.encode(
-        shown | {"page": {"path": page, "views": views}, "meta": meta(snapshot, site, metric)}
-    )
+class HitAnswer:
+    """The JSON that answers hits: the widget's numbers and the views of the page, of one reading.
+
+    Args:
+        snapshot: the numbers.
+        site: whose.
+        views: of each page; None where they are not known.
+    """
+
+    def __init__(self, snapshot: Snapshot, site: Site, views: Mapping[str, int | None]) -> None:
+        metric = site.settings.metric
+        self._shown: dict[str, Any] = dict(numbers(snapshot, site, metric)._asdict())
+        self._meta = msgspec.Raw(msgspec.json.encode(meta(snapshot, site, metric)))
+        self._views = views
+
+    def of(self, page: str) -> bytes:
+        """Return the answer to a hit of a page."""
+        shown = {"page": {"path": page, "views": self._views[page]}, "meta": self._meta}
+        return msgspec.json.encode(self._shown | shown)
 
 
 def pages_answer(pages: list[tuple[str, int | None]]) -> Answer:

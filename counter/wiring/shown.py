@@ -16,6 +16,7 @@ from counter.widget.embed_handlers import EmbedHandlers
 from counter.widget.handlers import WidgetHandlers
 from counter.widget.history import History
 from counter.widget.history_handlers import HistoryHandlers
+from counter.widget.hit_answers import HitAnswers
 from counter.widget.languages import load_languages
 from counter.widget.overview import Overviews
 from counter.widget.pages import PageViews
@@ -28,10 +29,12 @@ class Shown(NamedTuple):
     """What answers with numbers.
 
     Attributes:
-        widget: answers the script, and each hit.
+        answers: answer hits.
+        widget: answers the script.
         routes: of everything that is looked at.
     """
 
+    answers: HitAnswers
     widget: WidgetHandlers
     routes: list[web.RouteDef]
 
@@ -57,6 +60,7 @@ def make_shown(  # noqa: PLR0917 - all that numbers come from
     history = History(Past(store, pool), snapshots, fresh_seconds=10 * fresh_seconds)
     overviews = Overviews(snapshots, history)
     return Shown(
+        HitAnswers(snapshots, page_views),
         widget,
         [
             *widget.routes(),

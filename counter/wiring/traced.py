@@ -12,7 +12,7 @@ from aiohttp.typedefs import Middleware
 from counter.aggregates.store import AggregateStore
 from counter.buckets.batch import Batch, Hit
 from counter.buckets.keys import BucketName, LaneKeys
-from counter.buckets.lane import Lane, Outcome
+from counter.buckets.lane import Lane, Outcome, Tell
 from counter.buckets.store import BucketStore
 from counter.config import Settings
 from counter.database import Connection
@@ -40,12 +40,12 @@ class TracedLane(Lane):
         self._tracing = tracing
         self._places: dict[int, Place] = {}  # of hits that wait, which are no other's until they are sent
 
-    def take(self, hit: Hit, *rest: Any) -> Any:
+    def take(self, hit: Hit, tell: Tell) -> None:
         """Put a hit into the batch that is being filled, and note who follows it."""
         place = self._tracing.here()
         if place is not None:
             self._places[id(hit)] = place
-        return super().take(hit, *rest)
+        super().take(hit, tell)
 
     async def _deliver(self, batch: Batch) -> Outcome:
         places = [self._places.pop(id(hit)) for hit in batch.hits if id(hit) in self._places]

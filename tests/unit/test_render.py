@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from counter.buckets.base import Counts
 from counter.sites.model import METRICS
-from counter.widget.render import hit_answer, numbers, pages_answer, widget_answer
+from counter.widget.render import HitAnswer, numbers, pages_answer, widget_answer
 from counter.widget.snapshot import Snapshot
 from tests.unit.making import EPOCH, ms, site_with
 
@@ -203,7 +203,7 @@ def test_etag_changes_with_any_number(site, metric, position, stale):
 @given(snapshot=snapshots, site=sites, path=st.text(max_size=30), views=st.none() | figures)
 def test_answer_to_a_hit(snapshot, site, path, views):
     """A hit is answered with the widget's numbers and the views of its page, null while unknown."""
-    shown = json.loads(hit_answer(snapshot, site, path, views))
+    shown = json.loads(HitAnswer(snapshot, site, {path: views}).of(path))
     assert shown.pop("page") == {"path": path, "views": views}
     assert shown == json.loads(widget_answer(snapshot, site, site.settings.metric).body)
 
