@@ -13,6 +13,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from counter.buckets.address import ESCAPING, Address, Way, parse_address
 from counter.buckets.keys import LaneKeys
 from counter.buckets.primaries import ClusterPrimaries, Node, Primaries, SentinelPrimaries
+from counter.buckets.wire import Wire
 from counter.errors import BucketsCorruptError, BucketsUnavailableError, ConfigError
 
 POOL_CONNECTIONS: Final = 16
@@ -38,8 +39,16 @@ CLOSED_WORDS: Final = "handler is closed"
 class Servers:
     """Hands out clients, and translates what the driver raises."""
 
-    def __init__(self, open_client: Callable[[LaneKeys], Redis], primaries: Primaries | None = None) -> None:
+    def __init__(
+        self,
+        open_client: Callable[[LaneKeys], Redis],
+        primaries: Primaries | None = None,
+        *,
+        timeout_seconds: float,
+    ) -> None:
         self._open_client = open_client
+        self._timeout_seconds = timeout_seconds
+        self._wires: dict[str, Wire] = {}
         self._primaries = primaries
         self._clients: dict[str, Redis] = {}
 
@@ -70,8 +79,18 @@ class Servers:
                 raise BucketsUnavailableError(f"Redis refuses: {type(error).__name__}") from error
             raise BucketsCorruptError(f"Redis could not run an operation: {error}") from error
 
+    def wire(self, lane: LaneKeys) -> Wire:
+        """Return the connection of a lane's batches; what it raises, only `asking` translates."""
+        wire = self._wires.get(lane.lane)
+        if wire is None:
+            pool = self._client(lane).connection_pool
+            wire = self._wires[lane.lane] = Wire(pool, self._timeout_seconds)
+        return wire
+
     async def aclose(self) -> None:
         """Close all connections."""
+        for wire in self._wires.values():
+            await wire.close()
         for client in set(self._clients.values()):
             await client.aclose()
             await client.connection_pool.disconnect()
@@ -107,17 +126,17 @@ async def open_servers(url: str, *, timeout_seconds: float) -> AsyncGenerator[Se
         ConfigError: the URL names none.
     """
     address = parse_address(url)
-    servers = _servers(address, _options(timeout_seconds))
+    servers = _servers(address, _options(timeout_seconds), timeout_seconds)
     try:
         yield servers
     finally:
         await servers.aclose()
 
 
-def _servers(address: Address, options: Mapping[str, Any]) -> Servers:
+def _servers(address: Address, options: Mapping[str, Any], timeout_seconds: float) -> Servers:
     if address.way is Way.SERVER:
         only = Redis(connection_pool=_pool(address.url, options))
-        return Servers(lambda _lane: only)
+        return Servers(lambda _lane: only, timeout_seconds=timeout_seconds)
     led = {
         **options,
         "db": address.db,
@@ -128,9 +147,9 @@ def _servers(address: Address, options: Mapping[str, Any]) -> Servers:
     if address.way is Way.SENTINEL:
         sentinels = SentinelPrimaries(address)
         shared = _led_client(led, sentinels, LaneKeys("all"))
-        return Servers(lambda _lane: shared, sentinels)
+        return Servers(lambda _lane: shared, sentinels, timeout_seconds=timeout_seconds)
     cluster = ClusterPrimaries(address)
-    return Servers(lambda lane: _led_client(led, cluster, lane), cluster)
+    return Servers(lambda lane: _led_client(led, cluster, lane), cluster, timeout_seconds=timeout_seconds)
 
 
 def _pool(url: str, options: Mapping[str, Any]) -> BlockingConnectionPool:

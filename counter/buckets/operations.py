@@ -47,7 +47,7 @@ class Operations:
         Args:
             lane: that all its keys belong to.
             call: the operation.
-            durable: whether the replicas must have it.
+            durable: a batch of hits: the replicas must have it, and it goes over the wire of its lane.
 
         Raises:
             BucketsUnavailableError: no answer, too few replicas have it, or the server refuses for now;
@@ -57,10 +57,12 @@ class Operations:
         async with self._servers.asking(lane) as redis:
             if durable and self._replicas:
                 return await self._run_durably(redis, call)
+            run = self._servers.wire(lane).call if durable else redis.execute_command
+            words = (len(call.keys), *call.keys, *call.args)
             try:
-                return await redis.evalsha(self._hashes[call.name], len(call.keys), *call.keys, *call.args)
+                return await run("EVALSHA", self._hashes[call.name], *words)
             except exceptions.NoScriptError:
-                return await redis.eval(self._sources[call.name], len(call.keys), *call.keys, *call.args)
+                return await run("EVAL", self._sources[call.name], *words)
 
     async def run_many(self, lane: LaneKeys, calls: Iterable[Call]) -> list[Any]:
         """Run independent operations on one lane in one round trip and return their replies in order.
