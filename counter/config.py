@@ -107,7 +107,7 @@ class Settings(BaseSettings):
         ge=0,
         description="Megabytes that may wait in the spool; 0 keeps none, and hits are refused instead.",
     )
-    batch_hits: int = Field(1000, ge=1, le=2000, description="Hits that one batch may carry.")
+    batch_hits: int = Field(100, ge=1, le=2000, description="Hits that one batch may carry.")
     waiting_hits: int = Field(50_000, ge=1, description="Hits that one worker holds before it answers 503.")
     rollup_seconds: float = Field(10.0, gt=0, allow_inf_nan=False, description="Time between two rollups.")
     sites_seconds: float = Field(
