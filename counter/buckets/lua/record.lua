@@ -59,7 +59,7 @@ local function forget(key, newest_ms, keep_ms, expires)
   if expires then redis.call('PEXPIRE', key, keep_ms + CLOCK_SLACK_MS + math.ceil(keep_ms / FORGETS)) end
 end
 
--- Notes each visitor's last view and returns how many visits began.
+-- Notes each visitor's last view, and returns how many visits began, and these views.
 local function visit(seen, times, ids, ids_before, timeout_ms)
   local scores = redis.call('ZMSCORE', seen, unpack(ids))
   local carried = #ids_before > 0 and redis.call('ZMSCORE', seen, unpack(ids_before)) or {}
@@ -74,15 +74,19 @@ local function visit(seen, times, ids, ids_before, timeout_ms)
   end
   if #ids_before > 0 then redis.call('ZREM', seen, unpack(ids_before)) end
   note(seen, latest)
-  return visits
+  return visits, latest
 end
 
--- Notes who is online.
-local function appear(present, times, ids, ids_before)
+local function latest_of(times, ids)
   local latest = {}
   for i, id in ipairs(ids) do
     latest[id] = math.max(times[i], latest[id] or 0)
   end
+  return latest
+end
+
+-- Notes who is online.
+local function appear(present, latest, ids_before)
   if #ids_before > 0 then redis.call('ZREM', present, unpack(ids_before)) end
   note(present, latest)
 end
@@ -90,8 +94,8 @@ end
 -- Adds the views of a page, or of the pages above the cap together.
 local function add_page(pages, changed, page, views, page_cap)
   if redis.call('HINCRBY', pages, page, views) == views then
-    local kept = redis.call('HLEN', pages) - redis.call('HEXISTS', pages, OTHER)
-    if kept > page_cap then
+    local kept = redis.call('HLEN', pages)
+    if kept > page_cap and kept - redis.call('HEXISTS', pages, OTHER) > page_cap then
       redis.call('HDEL', pages, page)
       redis.call('HINCRBY', pages, OTHER, views)
       page = OTHER
@@ -99,6 +103,8 @@ local function add_page(pages, changed, page, views, page_cap)
   end
   redis.call('SADD', changed, page)
 end
+
+local dirty = {}
 
 -- Adds to the counts of a bucket, notes that it has this batch, and enters a new one where the rollup and the widget
 -- look for it. What `fields` names is added to; returns the counts as they were.
@@ -109,7 +115,7 @@ local function add(name, day, index, fields, amounts)
   for i, field in ipairs(fields) do
     if amounts[i] > 0 then
       after[#after + 1] = field
-      after[#after + 1] = string.format('%.0f', tonumber(before[i + 2] or '0') + amounts[i])
+      after[#after + 1] = (before[i + 2] or 0) + amounts[i]
     end
   end
   if version == 0 then
@@ -119,7 +125,7 @@ local function add(name, day, index, fields, amounts)
     redis.call('SADD', KEYS[4], name)
   end
   redis.call('HSET', day, unpack(after))
-  redis.call('SADD', KEYS[5], name)
+  dirty[#dirty + 1] = name
   return tonumber(before[2] or '0')
 end
 
@@ -141,8 +147,9 @@ for _, group in ipairs(cmsgpack.unpack(ARGV[4])) do
   local views, visits = #views_at, 0
   if views > 0 then
     local ids, ids_before = read_ids(views, carries)
-    visits = visit(seen, views_at, ids, ids_before, timeout_ms)
-    appear(present, views_at, ids, ids_before)
+    local latest
+    visits, latest = visit(seen, views_at, ids, ids_before, timeout_ms)
+    appear(present, latest, ids_before)
     redis.call('PFADD', bucket .. ':visitors', unpack(ids))
     for p = 1, #pages, 2 do
       add_page(bucket .. ':pages', bucket .. ':changed', pages[p], pages[p + 1], page_cap)
@@ -160,8 +167,9 @@ for _, group in ipairs(cmsgpack.unpack(ARGV[4])) do
   end
   if #heartbeats_at > 0 then
     local ids, ids_before = read_ids(#heartbeats_at, carries)
-    appear(present, heartbeats_at, ids, ids_before)
+    appear(present, latest_of(heartbeats_at, ids), ids_before)
     forget(present, newest_of(heartbeats_at), window_ms, expires)
   end
 end
+if #dirty > 0 then redis.call('SADD', KEYS[5], unpack(dirty)) end
 return {'recorded', sequence_before}
