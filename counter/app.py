@@ -27,7 +27,6 @@ from counter.express import Express
 from counter.hits.gate import Gate
 from counter.hits.handlers import HitHandlers
 from counter.hits.limits import Limits, Remember
-from counter.hits.meters import Bounded
 from counter.hits.senders import Senders
 from counter.http import also_under, error_middleware, same_origin_middleware, strict_transport
 from counter.listen import listening
@@ -75,7 +74,7 @@ async def build(
     *,
     stop: asyncio.Event | None = None,
     tracing: Tracing | None = None,
-    remember: Remember = Bounded,
+    remember: Remember | None = None,
 ) -> AsyncGenerator[Service]:
     """Open every room, yield the applications, then close the rooms in reverse: hits first, rollup last."""
     metrics = Metrics(trace_id=tracing.trace_id if tracing else None)
@@ -182,7 +181,7 @@ async def attend(
     say: Callable[[str], None] = lambda _line: None,
     clock: Clock = system_clock,
     passing: Passing = go_on,
-    remember: Remember = Bounded,
+    remember: Remember | None = None,
 ) -> None:
     """Serve on stores that are prepared; see `serve`. Several workers `remember` who sent what together."""
     async with (

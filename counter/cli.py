@@ -1,49 +1,51 @@
-"""The command line, put together."""
+"""The command line, put together; a command is loaded when it is called: the service carries no other one."""
+
+from importlib import import_module
+from typing import Final, cast
 
 import click
 
 from counter import __version__
-from counter.commands.administration import changes_command, token_group
-from counter.commands.backups import backup_command, restore_command
-from counter.commands.checks import audit_command, check_command
-from counter.commands.doctor import doctor_command
-from counter.commands.exports import export_command
-from counter.commands.imports import import_group
-from counter.commands.ledger import adjust_command
-from counter.commands.service import (
-    config_command,
-    migrate_command,
-    rollup_command,
-    serve_command,
-    up_command,
-    worker_command,
-)
-from counter.commands.sites import site_group
+
+COMMANDS: Final = {
+    "up": "service",
+    "serve": "service",
+    "worker": "service",
+    "rollup": "service",
+    "migrate": "service",
+    "site": "sites",
+    "adjust": "ledger",
+    "token": "administration",
+    "changes": "administration",
+    "import": "imports",
+    "export": "exports",
+    "backup": "backups",
+    "restore": "backups",
+    "check": "checks",
+    "audit": "checks",
+    "doctor": "doctor",
+    "config": "service",
+}
+"""Name of each command → the module in `counter/commands` that has it."""
 
 
-@click.group()
+class Commands(click.Group):
+    """Loads a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names of all commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return a command, None if there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"counter.commands.{COMMANDS[cmd_name]}")
+        kind = "group" if hasattr(module, f"{cmd_name}_group") else "command"
+        return cast("click.Command", getattr(module, f"{cmd_name}_{kind}"))
+
+
+@click.group(cls=Commands)
 @click.version_option(__version__, prog_name="counter")
 def counter() -> None:
     """A self-hosted visitor counter."""
-
-
-for _command in (
-    up_command,
-    serve_command,
-    worker_command,
-    rollup_command,
-    migrate_command,
-    site_group,
-    adjust_command,
-    token_group,
-    changes_command,
-    import_group,
-    export_command,
-    backup_command,
-    restore_command,
-    check_command,
-    audit_command,
-    doctor_command,
-    config_command,
-):
-    counter.add_command(_command)

@@ -7,7 +7,8 @@ from typing import Final
 import msgspec
 
 from counter.hits.admission import Verdict
-from counter.hits.meters import Bounded, Meter, Times
+from counter.hits.meters import Meter, Times
+from counter.hits.shared import Shared
 from counter.hits.visitors import IPV4_BYTES, Address
 from counter.sites.model import Site
 
@@ -61,10 +62,11 @@ class Limits:
     Args:
         rates: what is admitted.
         now: seconds of a clock that never goes back, the same for all who remember together.
-        remember: makes what it remembers them by.
+        remember: makes what it remembers them by; by default nobody else does so by it.
     """
 
-    def __init__(self, rates: Rates, now: Callable[[], float], remember: Remember = Bounded) -> None:
+    def __init__(self, rates: Rates, now: Callable[[], float], remember: Remember | None = None) -> None:
+        remember = remember or Shared().table
         self._now = now
         self._addresses = _meter(rates.address_per_second, remember(ADDRESSES), DEBT_SECONDS)
         self._networks = _meter(rates.network_per_second, remember(ADDRESSES))

@@ -1,37 +1,7 @@
 """How often something may happen: rates with bursts, in bounded memory. Pure."""
 
 from collections.abc import Hashable
-from typing import Final, Generic, Protocol, TypeVar
-
-Value = TypeVar("Value")
-
-FORGET_NOTHING_BELOW: Final = 16
-
-
-class Bounded(Generic[Value]):
-    """Remembers the keys that were seen last: at least `keys` of them, and at most twice as many.
-
-    Keys are kept in two generations: when the young one is full, the old one is forgotten.
-    """
-
-    def __init__(self, keys: int) -> None:
-        self._keys = max(keys, FORGET_NOTHING_BELOW)
-        self._young: dict[Hashable, Value] = {}
-        self._old: dict[Hashable, Value] = {}
-
-    def __len__(self) -> int:
-        return len(self._young) + len(self._old)
-
-    def get(self, key: Hashable) -> Value | None:
-        """Return what was kept under a key, None if nothing is known of it."""
-        found = self._young.get(key)
-        return found if found is not None or not self._old else self._old.get(key)
-
-    def put(self, key: Hashable, value: Value) -> None:
-        """Keep a value."""
-        if len(self._young) >= self._keys:
-            self._old, self._young = self._young, {}
-        self._young[key] = value
+from typing import Protocol
 
 
 class Times(Protocol):

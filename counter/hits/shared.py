@@ -1,4 +1,4 @@
-"""What the workers of a host remember together, so that their limits are those of one.
+"""What a worker remembers of who sent what; workers of a host do so together: their limits are those of one.
 
 Each worker maps the same memory: tables of a key's mark and a time, and no address. Nobody waits for a lock,
 so of two beacons that come within a microsecond of each other in two workers one may go uncounted.
@@ -13,6 +13,7 @@ SHARED_BYTES: Final = 16 * 1024 * 1024
 """More than all tables take; what nobody touches takes no memory."""
 ROOM: Final = 4
 """Entries for each key that is to be remembered, as a third key in one place pushes out the oldest."""
+ALONE: Final = -1
 _CELL_BYTES: Final = 8
 _PLACE: Final = 4
 """Cells of a place: two entries, each a mark and a time."""
@@ -31,13 +32,14 @@ class Shared:
     """Memory that is divided into tables, in the same order by each worker.
 
     Args:
-        fd: of `new_memory`. All who share it give the same `hash` to the same key (PYTHONHASHSEED).
+        fd: of `new_memory`; by default it is nobody else's. All who share it give the same `hash` to the same
+            key (PYTHONHASHSEED).
 
     Attributes:
         taken: by the tables so far (bytes).
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int = ALONE) -> None:
         self._memory = memoryview(mmap.mmap(fd, SHARED_BYTES))
         self.taken = 0
 
@@ -50,7 +52,7 @@ class Shared:
 
 
 class Table:
-    """Keeps a time for each key, as `Bounded` does.
+    """Keeps a time for each key, of about as many as it has room for.
 
     Args:
         memory: of places, as many as a power of two.

@@ -35,7 +35,7 @@ def parse_address(text: str) -> Address | None:
     return _parse_address(text) if len(text) <= MAX_ADDRESS_CHARACTERS else None
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4096)
 def _parse_address(text: str) -> Address | None:
     spelt = text.partition("%")[0]
     try:

@@ -11,7 +11,6 @@ from counter.app import attend
 from counter.background import end
 from counter.config import Settings
 from counter.hits.limits import Remember
-from counter.hits.meters import Bounded
 from counter.hits.shared import Shared
 from counter.supervisor import Supervisor
 from counter.workers.process import HURRY
@@ -50,7 +49,7 @@ async def work(
             stop=stop,
             hurry=hurry,
             supervisor=Supervisor(public=tuple(shared), admin=(listener,), parent=channel),
-            remember=Bounded if limits is None else _shared(limits),
+            remember=None if limits is None else _shared(limits),
         )
     finally:
         if obeying.done():

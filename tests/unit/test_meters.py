@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counter.hits.meters import Bounded, Meter
+from counter.hits.meters import Meter
+from counter.hits.shared import Shared
 
 
 @given(
@@ -14,7 +15,7 @@ from counter.hits.meters import Bounded, Meter
 )
 def test_no_more_passes_than_rate_and_burst_allow(per_second, burst, pauses, debt_seconds):
     """In any stretch of time no more passes than the burst and what the rate allows in it."""
-    meter = Meter(per_second, burst, due=Bounded(16), debt_seconds=debt_seconds)
+    meter = Meter(per_second, burst, due=Shared().table(16), debt_seconds=debt_seconds)
     now, passed = 1000.0, []
     for pause in pauses:
         now += pause
@@ -29,14 +30,14 @@ def test_no_more_passes_than_rate_and_burst_allow(per_second, burst, pauses, deb
 @given(per_second=st.integers(1, 100), burst=st.integers(1, 50), hits=st.integers(1, 200))
 def test_who_keeps_to_the_rate_is_never_refused(per_second, burst, hits):
     """A key that comes no faster than the rate always passes."""
-    meter = Meter(per_second, burst, due=Bounded(16))
+    meter = Meter(per_second, burst, due=Shared().table(16))
     assert all(meter.passes("key", 5.0 + hit / per_second * 1.000001) for hit in range(hits))
 
 
 @given(burst=st.integers(1, 50), debt_seconds=st.floats(0.1, 20), tries=st.integers(1, 500))
 def test_debt_is_paid_after_its_time_however_large_the_flood(burst, debt_seconds, tries):
     """A flood that goes on gets nothing, and passes again once it has been quiet for as long as is asked."""
-    meter = Meter(10.0, burst, due=Bounded(16), debt_seconds=debt_seconds)
+    meter = Meter(10.0, burst, due=Shared().table(16), debt_seconds=debt_seconds)
     assert sum(meter.passes("key", 7.0) for _hit in range(burst + tries)) == burst
     assert meter.passes("key", 7.0 + debt_seconds + 0.1001)
 
@@ -44,24 +45,13 @@ def test_debt_is_paid_after_its_time_however_large_the_flood(burst, debt_seconds
 @given(burst=st.integers(1, 100))
 def test_burst_passes_at_once(burst):
     """After a pause a whole burst may come at once, and one more may not."""
-    meter = Meter(1.0, burst, due=Bounded(16))
+    meter = Meter(1.0, burst, due=Shared().table(16))
     assert [meter.passes("key", 7.0) for _hit in range(burst + 1)] == [True] * burst + [False]
     assert meter.passes("other", 7.0)
 
 
 def test_zero_sets_no_limit():
     """A rate of 0 lets everything pass, and remembers nobody."""
-    meter = Meter(0, 0, due=Bounded(16))
+    meter = Meter(0, 0, due=Shared().table(16))
     assert all(meter.passes(key, 1.0) for key in range(1000))
     assert len(meter) == 0
-
-
-@given(keys=st.lists(st.integers(0, 500), max_size=2000), capacity=st.integers(16, 64))
-def test_memory_is_bounded_and_the_last_keys_are_remembered(keys, capacity):
-    """However many keys there are, the last distinct ones are known, and no more than twice as many are kept."""
-    kept: Bounded[int] = Bounded(capacity)
-    for number, key in enumerate(keys):
-        kept.put(key, number)
-        assert len(kept) <= 2 * capacity
-    last = {key: number for number, key in enumerate(keys[-capacity:], start=max(0, len(keys) - capacity))}
-    assert all(kept.get(key) == number for key, number in last.items())
