@@ -19,9 +19,9 @@ from counter.commands.running import counts, runs, say
 from counter.config import Settings
 from counter.imports.file import LogFile, in_time_order
 from counter.imports.importer import Importer
-from counter.imports.lane import open_lane
 from counter.imports.parsing import AUTO
 from counter.imports.plan import BOTS, REQUESTS, Bots, Options, Requests
+from counter.imports.sketches import open_sketches
 from counter.imports.tally import Tally
 from counter.sites.store import SiteStore
 from counter.tracing.opening import followed
@@ -111,7 +111,7 @@ async def log_command(
 
     FILES may be many, and patterns such as 'access.log*'; they are read in the order of their first requests,
     as one log, so visits over a rotation stay whole. The same files again change nothing; an import that was
-    cut short goes on. Days that were counted live are refused; leave them out with --until.
+    cut short leaves nothing, so run it again. Days that were counted live are refused; leave them out with --until.
     """
     console = Console(stderr=True)
     told: Attributes = {
@@ -122,9 +122,11 @@ async def log_command(
     }
     async with followed("import", told) as span, counts(settings) as both:
         site = await SiteStore(both.connection).find(key)
-        lane = partial(open_lane, settings.redis_url.get_secret_value(), settings.redis_timeout_seconds)
+        sketches = partial(
+            open_sketches, settings.redis_url.get_secret_value(), settings.redis_timeout_seconds
+        )
         importer = Importer(
-            both.connection, both.rollup, lane, system_clock, jobs_for(files, jobs), adds=adds
+            both.connection, both.rollup, sketches, system_clock, jobs_for(files, jobs), adds=adds
         )
         with Progress(console=console, disable=not console.is_terminal) as progress:
 

@@ -1,11 +1,10 @@
 """Which requests of a log count, and as what. Pure."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
-from counter.buckets.batch import Hit, Kind
 from counter.errors import InvalidInputError
-from counter.hits.bots import is_bot
+from counter.hits.bots import is_bot as is_bot_agent
 from counter.hits.visitors import MAX_AGENT_CHARACTERS, network_of, parse_address, visitor_id
 from counter.imports.logs import LoggedRequest
 from counter.imports.plan import Plan
@@ -22,8 +21,25 @@ NO_PAGES: Final = frozenset(
 )
 """Endings of files that carry no script tag, so that they do not count live either."""
 
+Told: TypeAlias = tuple[int, bytes | None, str]
+"""A hit of which a line tells: its time in ms since the epoch, the visitor's id (None of a bot), the page."""
+
 _OK: Final = range(200, 300)
 _NOT_MODIFIED: Final = 304
+
+
+class Page(NamedTuple):
+    """The page that a request showed, or why it showed none."""
+
+    path: str
+    reason: str = ""
+
+
+class Agent(NamedTuple):
+    """A user agent as it is judged: what counts of it for the visitor's id."""
+
+    is_bot: bool
+    text: str
 
 
 class Chooser:
@@ -37,20 +53,36 @@ class Chooser:
             self._shown_page if plan.options.requests == "pages" else self._any_page
         )
 
-    def choose(self, request: LoggedRequest) -> Hit | str:
-        """Return the hit that a request was, or why it counts not.
+    def choose(self, request: LoggedRequest) -> Told | str:
+        """Return the hit that a request was, or why it counts not."""
+        page, agent = self.page_of(request), self.agent_of(request.agent)
+        if reason := page.reason or self.refuse(request.at_ms, agent):
+            return reason
+        if agent.is_bot:
+            return request.at_ms, None, ""
+        return request.at_ms, self.visitor_of(sender_of(request.client), agent), page.path
 
-        A bot is told by its user agent; where the log has none, everybody is a person.
-        """
+    def page_of(self, request: LoggedRequest) -> Page:
+        """Tell what a request showed, whoever sent it and whenever that was."""
         try:
-            path = self._page_of(request)
+            return Page(self._page_of(request))
         except InvalidInputError as reason:
-            return str(reason)
-        if self._options.until and self._site.span_of(request.at_ms).day > self._options.until:
+            return Page("", str(reason))
+
+    def agent_of(self, text: str | None) -> Agent:
+        """Judge a user agent. Where the log has none (None), everybody is a person."""
+        is_bot = self._options.bots != "in" and text is not None and is_bot_agent(text)
+        return Agent(is_bot, (text or "")[:MAX_AGENT_CHARACTERS])
+
+    def refuse(self, at_ms: int, agent: Agent) -> str:
+        """Return why a request that showed a page does not count, empty if it does."""
+        if self._options.until and self._site.span_of(at_ms).day > self._options.until:
             return "after --until"
-        if self._options.bots != "in" and request.agent is not None and is_bot(request.agent):
-            return "by a bot" if self._options.bots == "skip" else Hit(self._site, request.at_ms, Kind.BOT)
-        return Hit(self._site, request.at_ms, Kind.VIEW, path, self._visitor(request))
+        return "by a bot" if agent.is_bot and self._options.bots == "skip" else ""
+
+    def visitor_of(self, sender: bytes, agent: Agent) -> bytes:
+        """Return the id of a visitor."""
+        return visitor_id(self._salt, self._site.key, sender, agent.text)
 
     def _shown_page(self, request: LoggedRequest) -> str:
         if request.method != "GET":
@@ -69,9 +101,8 @@ class Chooser:
         except InvalidInputError:
             return OTHER
 
-    def _visitor(self, request: LoggedRequest) -> bytes:
-        address = parse_address(request.client)
-        network = (
-            network_of(address) if address else b"host:" + request.client.encode("utf-8", "surrogateescape")
-        )
-        return visitor_id(self._salt, self._site.key, network, (request.agent or "")[:MAX_AGENT_CHARACTERS])
+
+def sender_of(client: str) -> bytes:
+    """Return what tells households apart of a client; a host name stands for an address."""
+    address = parse_address(client)
+    return network_of(address) if address else b"host:" + client.encode("utf-8", "surrogateescape")

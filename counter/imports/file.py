@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from hashlib import sha256
-from itertools import islice
+from itertools import chain, islice
 from math import inf
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
@@ -21,8 +21,8 @@ Watch = Callable[[BinaryIO, str], BinaryIO]
 """Wraps the file as it lies on the disk, to show how far it is read; takes what is being done, too."""
 
 _GZIP: Final = b"\x1f\x8b"
-_READ_BYTES: Final = 1 << 20
-_PIECES_BETWEEN_PAUSES: Final = 10_000
+BLOCK_BYTES: Final = 1 << 18
+"""So much is read and judged at once, some ms."""
 _LINES_OF_START: Final = 1000
 
 
@@ -56,49 +56,51 @@ class LogFile:
             ImportFileError: it cannot be read, or one of those files has grown to be this one.
         """
         sha, size, lines, grown = sha256(), 0, 0, ""
-        for number, piece in enumerate(self._pieces("reading")):
-            if grown:
-                raise ImportFileError(f"{self.name} begins with {grown}")
-            sha.update(piece)
-            size += len(piece)
-            lines += piece.endswith(b"\n")
-            if lines in imported and sha.hexdigest() in imported[lines]:
-                grown = f"{lines} lines that were imported before; import only those that came after them"
-            if number % _PIECES_BETWEEN_PAUSES == 0:
-                await asyncio.sleep(0)
+        for block in self._blocks("reading"):
+            for piece in cut_after(block, [known - lines for known in imported]):
+                if grown:
+                    raise ImportFileError(f"{self.name} begins with {grown}")
+                sha.update(piece)
+                size += len(piece)
+                lines += piece.count(b"\n")
+                if lines in imported and sha.hexdigest() in imported[lines]:
+                    grown = f"{lines} lines that were imported before; import only those that came after them"
+            await asyncio.sleep(0)
         return Contents(sha.hexdigest(), size, lines)
 
-    def lines(self, contents: Contents) -> Iterator[bytes]:
-        """Yield the lines that the file had when it was surveyed, without their ends, cut where too long.
+    def lines(self, contents: Contents) -> Iterator[list[bytes]]:
+        """Yield the lines that the file had when it was surveyed, some at a time, without their ends.
 
         Raises:
             ImportFileError: it cannot be read, or holds something else by now.
         """
-        sha, left, at_start = sha256(), contents.size, True
-        for piece in self._pieces("counting"):
-            part = piece[:left]
+        return lines_of(self._as_surveyed(contents))
+
+    def _as_surveyed(self, contents: Contents) -> Iterator[bytes]:
+        sha, left = sha256(), contents.size
+        for block in self._blocks("counting"):
+            part = block[:left]
             left -= len(part)
             sha.update(part)
-            if at_start and part:
-                yield part.rstrip(b"\r\n")
-            at_start = piece.endswith(b"\n")
+            yield part
             if not left:
                 break
         if sha.hexdigest() != contents.digest:
             raise ImportFileError(f"{self.name} has changed while it was read")
 
-    def _pieces(self, doing: str) -> Iterator[bytes]:
-        """Yield the content line by line; a line that is too long comes in pieces."""
-        for number, path in enumerate(self.paths, start=1):
-            piece = b""
-            for piece in read_pieces(path, lambda raw: self._watch(raw, doing)):
-                yield piece
-            if piece and not piece.endswith(b"\n") and number < len(self.paths):
-                yield b"\n"  # so that two files do not share a line
+    def _blocks(self, doing: str) -> Iterator[bytes]:
+        """Yield the content of all files as one."""
+        last = b"\n"
+        for path in self.paths:
+            if not last.endswith(b"\n"):
+                last = b"\n"
+                yield last  # so that two files do not share a line
+            for last in read_blocks(path, lambda raw: self._watch(raw, doing)):
+                yield last
 
 
-def read_pieces(path: Path, watch: Callable[[BinaryIO], BinaryIO]) -> Iterator[bytes]:
-    """Yield the content of a file line by line; a line that is too long comes in pieces.
+def read_blocks(path: Path, watch: Callable[[BinaryIO], BinaryIO] = lambda raw: raw) -> Iterator[bytes]:
+    """Yield the content of a file, unpacked, in blocks.
 
     Raises:
         ImportFileError: it cannot be read.
@@ -111,10 +113,42 @@ def read_pieces(path: Path, watch: Callable[[BinaryIO], BinaryIO]) -> Iterator[b
             raw.seek(0)
             watched: Any = watch(raw)
             stream = gzip.GzipFile(fileobj=watched) if packed else watched
-            with io.BufferedReader(stream, _READ_BYTES) as reader:
-                yield from iter(partial(reader.readline, MAX_LINE_BYTES), b"")
+            with io.BufferedReader(stream, BLOCK_BYTES) as reader:
+                yield from iter(partial(reader.read, BLOCK_BYTES), b"")
     except (OSError, EOFError, zlib.error) as error:
         raise ImportFileError(f"{path.name} cannot be read: {error}") from error
+
+
+def lines_of(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yield the lines of a content, those of a block at a time, without their ends, cut where too long."""
+    rest = b""
+    for block in blocks:
+        *lines, rest = (rest + block).split(b"\n")
+        rest = rest[:MAX_LINE_BYTES]  # of a line that goes on and on
+        if lines:
+            yield _clean(lines)
+    if rest:
+        yield _clean([rest])
+
+
+def _clean(lines: list[bytes]) -> list[bytes]:
+    if max(map(len, lines)) > MAX_LINE_BYTES:
+        lines = [line[:MAX_LINE_BYTES] for line in lines]
+    return [line.rstrip(b"\r") for line in lines] if b"\r" in b"".join(lines) else lines
+
+
+def cut_after(block: bytes, lines: Iterable[int]) -> Iterator[bytes]:
+    """Yield a block in pieces that end after so many lines, where it has as many."""
+    begin = end = counted = 0
+    last = block.count(b"\n")
+    for number in sorted(number for number in lines if 0 < number <= last):
+        while counted < number:
+            end = block.index(b"\n", end) + 1
+            counted += 1
+        yield block[begin:end]
+        begin = end
+    if begin < len(block):
+        yield block[begin:]
 
 
 def in_time_order(paths: Iterable[Path], format_: str) -> list[Path]:
@@ -125,11 +159,11 @@ def in_time_order(paths: Iterable[Path], format_: str) -> list[Path]:
     """
 
     def began(path: Path) -> tuple[float, str]:
-        start = islice(read_pieces(path, lambda raw: raw), _LINES_OF_START)
-        for chunk in chunks(start, format_):
+        start = islice(chain.from_iterable(lines_of(read_blocks(path))), _LINES_OF_START)
+        for chunk in chunks([list(start)], format_):
             parse = parser_of(chunk.format)
             for line in chunk.lines:
-                if request := parse(line.rstrip(b"\r\n")):
+                if request := parse(line):
                     return request.at_ms, path.name
         return inf, path.name
 

@@ -1,39 +1,41 @@
-"""The way of a log: read, counted in a lane of its own, written down at once, shown.
+"""The way of a log: read, counted, written down at once, shown.
 
-It may be cut short anywhere and run again: what Redis has counted it skips, and Postgres gets all rows of a
-file in one transaction, or none. What a log and the live counter both saw would count twice, so days that
-were counted live are refused.
+It may be cut short anywhere and run again: nothing of it is anywhere until Postgres gets all rows of a file
+in one transaction. What a log and the live counter both saw would count twice, so days that were counted live
+are refused.
 """
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager, closing, suppress
-from datetime import timedelta
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
+from datetime import date, timedelta
+from itertools import islice
 from typing import Final
 
 from counter.aggregates.store import AggregateStore
 from counter.buckets.base import Counts
-from counter.buckets.batch import Batch
-from counter.buckets.keys import LaneKeys
+from counter.buckets.keys import BucketName
+from counter.buckets.stored import StoredBucket
 from counter.clock import Clock
 from counter.database import Connection, translated
 from counter.errors import ImportFileError
+from counter.imports.counting import LogCounts
 from counter.imports.file import Contents, LogFile
-from counter.imports.lane import LOST, ImportLane, patiently
-from counter.imports.order import batches, in_order
-from counter.imports.parsing import chunks, parse_all
+from counter.imports.order import Window
+from counter.imports.parsing import DIRECTIVE, chunks, parse_all
 from counter.imports.plan import Options, Plan
+from counter.imports.sketches import LANE, Sketches, patiently
 from counter.imports.store import Imported, ImportStore, TakenBackError, take_back
 from counter.imports.tally import Tally
 from counter.rollup.rollup import Rollup
 from counter.rollup.rows import make_rows
 from counter.sites.model import Site
 
-ROW_LANE: Final = LaneKeys("import")
+DAYS_AT_ONCE: Final = 8
+PAGES_AT_ONCE: Final = 10_000
 _FOLDS: Final = 10
 
-OpenLane = Callable[[Plan], AbstractAsyncContextManager[ImportLane]]
+OpenSketches = Callable[[], AbstractAsyncContextManager[Sketches]]
 
 
 class Importer:
@@ -42,7 +44,7 @@ class Importer:
     Args:
         connection: to Postgres; it keeps other imports into the same site out until it is closed.
         rollup: of the live lanes, which makes the new sums seen.
-        open_lane: opens the lane of an import.
+        open_sketches: opens what makes the sketches of days.
         jobs: how many processes read the lines; 0 for this one.
         adds: days that were counted live are added to, not refused.
     """
@@ -51,7 +53,7 @@ class Importer:
         self,
         connection: Connection,
         rollup: Rollup,
-        open_lane: OpenLane,
+        open_sketches: OpenSketches,
         clock: Clock,
         jobs: int = 0,
         *,
@@ -61,7 +63,7 @@ class Importer:
         self._adds = adds
         self._connection = connection
         self._rollup = rollup
-        self._open_lane = open_lane
+        self._open_sketches = open_sketches
         self._clock = clock
         self._imports = ImportStore(connection)
         self._aggregates = AggregateStore(connection)
@@ -69,11 +71,11 @@ class Importer:
     async def run(
         self, file: LogFile, site: Site, options: Options, *, dry_run: bool = False
     ) -> Tally | None:
-        """Import a file, or the rest of it; None if it is in already. A dry run takes all back in the end.
+        """Import a file; None if it is in already. A dry run takes all back in the end.
 
         Raises:
             ImportFileError: it cannot be imported so; nothing of it is in Postgres.
-            BucketsUnavailableError, AggregatesUnavailableError: run it again to go on.
+            BucketsUnavailableError, AggregatesUnavailableError: run it again.
         """
         await self._imports.lock(site.id)
         imported = await self._imports.list_of(site.id)
@@ -82,64 +84,69 @@ class Importer:
         before = next((each for each in imported if each.digest == plan.digest), None)
         if before and before.options != str(options):
             raise ImportFileError(f"{file.name} was imported with {before.options}, and that stays")
-        async with self._open_lane(plan) as lane:
-            try:
-                tally = None if before else await self._import(file, contents, plan, lane, dry_run)
-                await self._show(site)
-            except ImportFileError:
-                await patiently(lane.clear)
-                raise
-            await patiently(lane.clear)
+        tally = None if before else await self._import(file, contents, plan, dry_run=dry_run)
+        await self._show(site)
         return tally
 
-    async def _import(
-        self,
-        file: LogFile,
-        contents: Contents,
-        plan: Plan,
-        lane: ImportLane,
-        dry_run: bool,  # noqa: FBT001
-    ) -> Tally:
-        tally = Tally()
+    async def _import(self, file: LogFile, contents: Contents, plan: Plan, *, dry_run: bool) -> Tally:
         await self._show(plan.site)  # what Redis has is written down, so that all days that count are known
-        await lane.begin()
-        parsed = parse_all(chunks(file.lines(contents), plan.options.format), plan, self._jobs)
-        with closing(parsed):
-            await _send_all(batches(tally.watch(in_order(tally.read(parsed, plan.site)))), lane)
-        if tally.malformed + tally.skipped["a directive"] == tally.lines:
+        tally, counts = Tally(), LogCounts(plan.site)
+        async with self._open_sketches() as sketches:
+            await self._count(file, contents, plan, (tally, counts, sketches))
+            buckets = [_bucket(plan, day, counts, sketches) for day in sorted(counts.days)]
+        if tally.malformed + tally.skipped[DIRECTIVE] == tally.lines:
             raise ImportFileError(f"{file.name} has no line of an access log")
-        # Pages are named beforehand: two transactions that both name pages could wait for each other.
-        async for buckets in lane.buckets():
-            if not dry_run:
-                await self._imports.name_pages(
-                    plan.site.id, [path for each in buckets for path in each.pages]
-                )
+        if not dry_run:
+            # Beforehand: two transactions that both name pages could wait for each other.
+            await self._name_pages(plan.site, buckets)
         today = plan.site.span_of(self._clock()).day
         with suppress(TakenBackError), translated():
             async with self._connection.transaction():
                 tally.shown.append(await self._imports.figures(plan.site, today))
-                await self._write(plan, lane, tally)
+                await self._refuse_live(plan.site, list(counts.days))
+                tally.days = await self._write(plan.site, buckets)
                 await self._imports.finish(plan, file.name, tally)
                 tally.shown.append(await self._imports.figures(plan.site, today))
                 take_back(dry_run=dry_run)
         return tally
 
-    async def _write(self, plan: Plan, lane: ImportLane, tally: Tally) -> None:
-        """Write all days, and make sure that they hold what was read."""
-        ids = {plan.site.key: plan.site.id}
-        async for buckets in lane.buckets():
-            exact = [tally.exactly(bucket) for bucket in buckets]
-            rows = await make_rows(ROW_LANE, ids, exact, lane.store, self._aggregates)
-            await self._aggregates.write(rows)
-            tally.days |= {row.key.day: Counts(row.views, row.visits, row.visitors, row.bots) for row in rows}
-        await self._refuse_live(plan.site, tally)
-        written = sum(tally.days.values(), Counts())
-        if (written.views, written.bots) != (tally.views, tally.bots):
-            raise ImportFileError(LOST)
+    async def _count(
+        self, file: LogFile, contents: Contents, plan: Plan, into: tuple[Tally, LogCounts, Sketches]
+    ) -> None:
+        """Read all lines, and count the hits of which they tell in the order of their times."""
+        tally, counts, sketches = into
+        window = Window()
+        parsed = parse_all(chunks(file.lines(contents), plan.options.format), plan, self._jobs)
+        async with aclosing(parsed):
+            async for chunk in parsed:
+                tally.add(chunk)
+                hits = window.take(chunk.hits)
+                tally.watch(hits)
+                counts.take(hits)
+                await sketches.add(counts.visitors.due())
+        hits = window.rest()
+        tally.watch(hits)
+        counts.take(hits)
+        await sketches.add(counts.visitors.rest())
 
-    async def _refuse_live(self, site: Site, tally: Tally) -> None:
+    async def _name_pages(self, site: Site, buckets: list[StoredBucket]) -> None:
+        paths = iter(sorted({path for bucket in buckets for path in bucket.pages}))
+        while part := list(islice(paths, PAGES_AT_ONCE)):
+            await self._imports.name_pages(site.id, part)
+
+    async def _write(self, site: Site, buckets: list[StoredBucket]) -> dict[date, Counts]:
+        """Write all days, and return what the site gained on each."""
+        days: dict[date, Counts] = {}
+        for first in range(0, len(buckets), DAYS_AT_ONCE):
+            part = buckets[first : first + DAYS_AT_ONCE]
+            rows = await make_rows(LANE, {site.key: site.id}, part, self._rollup.buckets, self._aggregates)
+            await self._aggregates.write(rows)
+            days |= {row.key.day: Counts(row.views, row.visits, row.visitors, row.bots) for row in rows}
+        return days
+
+    async def _refuse_live(self, site: Site, days: list[date]) -> None:
         """Let no day count twice that was counted live, unless it is asked for."""
-        live = await self._imports.live_days(site.id, list(tally.days))
+        live = await self._imports.live_days(site.id, days)
         if live and not self._adds:
             raise ImportFileError(
                 f"{len(live)} of these days were counted live, from {live[0]} to {live[-1]}: say --until "
@@ -157,20 +164,22 @@ class Importer:
         raise ImportFileError("the rows are written, but not yet shown; run the same command again")
 
 
-async def _send_all(made: Iterable[Batch], lane: ImportLane) -> None:
-    """Send batches one after the other; while Redis counts one, the next one is made."""
-    sending: asyncio.Task[None] | None = None
-    try:
-        for sequence, batch in enumerate(made, start=1):
-            if sending:
-                await sending
-            sending = asyncio.create_task(lane.send(sequence, batch))
-            await asyncio.sleep(0)  # lets it go on its way before the next one is made
-        if sending:
-            await sending
-    finally:
-        if sending and not sending.done():
-            await asyncio.wait([sending])
+def _bucket(plan: Plan, day: date, counts: LogCounts, sketches: Sketches) -> StoredBucket:
+    """Return a day as a bucket, with the exact number of visitors where that is known."""
+    sketch, counted, exact = sketches.of(day), counts.days[day], counts.visitors.days.get(day)
+    visitors = sketch.visitors if exact is None else exact
+    views, visits = sum(counted.hour_views), sum(counted.hour_visits)
+    return StoredBucket(
+        name=BucketName(plan.site.key, day, plan.generation),
+        part=0,
+        version=1,
+        counts=Counts(views, visits, visitors, counted.bots),
+        hour_views=counted.hour_views,
+        hour_visits=counted.hour_visits,
+        sketch=sketch.body,
+        pages=counted.pages,
+        tokens={},
+    )
 
 
 def _digests_by_lines(imported: list[Imported]) -> dict[int, set[str]]:

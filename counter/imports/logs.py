@@ -7,7 +7,7 @@ then anything. A line that was cut within its last quotes is taken as far as it 
 import re
 from datetime import date
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 MAX_LINE_BYTES: Final = 65_536
 """Longer lines are cut."""
@@ -48,6 +48,20 @@ class LoggedRequest(NamedTuple):
     status: int
     agent: str | None
 
+    @classmethod
+    def of(cls, client: str, at_ms: int, request: str, status: str, agent: str | None) -> Self:
+        """Read the request line of a client, without escapes."""
+        method, _, rest = request.partition(" ")
+        target, _, protocol = rest.rpartition(" ")
+        return cls(
+            client=client,
+            at_ms=at_ms,
+            method=method,
+            target=target if protocol.startswith("HTTP/") else rest,
+            status=0 if status == "-" else int(status),
+            agent=agent,
+        )
+
 
 def parse_line(line: bytes) -> LoggedRequest | None:
     """Read one line without its end; None if it is malformed. Bytes that are no UTF-8 become surrogates."""
@@ -58,16 +72,8 @@ def parse_line(line: bytes) -> LoggedRequest | None:
     at_ms = parse_time(time)
     if at_ms is None:
         return None
-    method, _, rest = unescape(request).partition(" ")
-    target, _, protocol = rest.rpartition(" ")
-    return LoggedRequest(
-        client=client,
-        at_ms=at_ms,
-        method=method,
-        target=target if protocol.startswith("HTTP/") else rest,
-        status=0 if status == "-" else int(status),
-        agent="" if agent == "-" else agent and unescape(agent),
-    )
+    agent = "" if agent == "-" else agent and unescape(agent)
+    return LoggedRequest.of(client, at_ms, unescape(request), status, agent)
 
 
 @lru_cache(maxsize=1024)

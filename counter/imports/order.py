@@ -1,39 +1,44 @@
-"""Hits in the order of their times, in batches. Pure."""
+"""Hits in the order of their times. Pure."""
 
-from collections.abc import Iterable, Iterator
-from heapq import heappop, heappush, heappushpop
-from itertools import islice
+from bisect import bisect_right
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final
 
-from counter.buckets.batch import Batch, Hit
+from counter.imports.chooser import Told
 
 WINDOW_HITS: Final = 50_000
 """How many hits are held back. A server notes a request when it is answered, so a slow one comes late."""
 
-BATCH_HITS: Final = 1000
+at_ms: Final = itemgetter(0)
+"""Returns when a hit was."""
 
 
-def in_order(hits: Iterable[Hit], window: int = WINDOW_HITS) -> Iterator[Hit]:
-    """Yield hits by time, the earlier one in the log first among equals.
+class Window:
+    """Puts hits in order, the earlier one in the log first among equals.
 
-    One that comes more than `window` hits late stays late.
+    One that comes more than `most` hits late may stay late.
     """
-    held: list[tuple[int, int, Hit]] = []
-    for number, hit in enumerate(hits):
-        entry = (hit.at_ms, number, hit)
-        if len(held) < window:
-            heappush(held, entry)
-        else:
-            yield heappushpop(held, entry)[2]
-    while held:
-        yield heappop(held)[2]
 
+    def __init__(self, most: int = WINDOW_HITS) -> None:
+        self._most = most
+        self._held: list[Told] = []
 
-def batches(hits: Iterable[Hit], size: int = BATCH_HITS) -> Iterator[Batch]:
-    """Put hits into batches, the same ones each time."""
-    remaining = iter(hits)
-    while chunk := list(islice(remaining, size)):
-        batch = Batch()
-        for hit in chunk:
-            batch.add(hit)
-        yield batch
+    def take(self, hits: Sequence[Told]) -> list[Told]:
+        """Hold more hits, and return those that are held no longer, in order."""
+        if hits:
+            self._insert(sorted(hits, key=at_ms))
+        return self._release(len(self._held) - self._most)
+
+    def rest(self) -> list[Told]:
+        """Return all that are still held, in order."""
+        return self._release(len(self._held))
+
+    def _insert(self, hits: list[Told]) -> None:
+        place = bisect_right(self._held, at_ms(hits[0]), key=at_ms)
+        self._held[place:] = sorted([*self._held[place:], *hits], key=at_ms)
+
+    def _release(self, number: int) -> list[Told]:
+        released = self._held[: max(0, number)]
+        del self._held[: len(released)]
+        return released

@@ -4,27 +4,28 @@ Reading what a line says and judging it take most of an import's time, and need 
 to other processes in chunks; what comes back are the hits, and how many lines were left out for what.
 """
 
+import asyncio
 import signal
 from collections import Counter, deque
-from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from multiprocessing import get_context
 from typing import Final, NamedTuple
 
-from counter.buckets.batch import Hit, Kind
 from counter.errors import ImportFileError
-from counter.imports.chooser import Chooser
+from counter.imports.chooser import Chooser, Told
 from counter.imports.formats import COMBINED, W3C, parser_of
+from counter.imports.plain import PlainReader
 from counter.imports.plan import Options, Plan
 from counter.sites.model import Site, SiteSettings, calendar_of
 
-CHUNK_LINES: Final = 2000
 CHUNKS_AHEAD: Final = 4
 """How many chunks each process may be ahead of what was taken, which bounds the memory."""
 EXAMPLES: Final = 5
 AUTO: Final = "auto"
+DIRECTIVE: Final = "a directive"
 _FIELDS: Final = b"#Fields:"
 
 
@@ -54,39 +55,33 @@ class Rules(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """What a chunk holds: its hits without their site, and the fate of all other lines."""
+    """What a chunk holds: its hits, and the fate of all other lines."""
 
     lines: int
-    hits: list[tuple[int, bool, str, bytes]]
+    hits: list[Told]
     skipped: Counter[str]
     malformed: int
     examples: list[Example]
 
 
-def chunks(lines: Iterable[bytes], format_: str, size: int = CHUNK_LINES) -> Iterator[Chunk]:
-    """Cut lines into chunks of one format each; a line that says `#Fields:` begins another one."""
-    first = 1
-    gathered: list[bytes] = []
-    chosen = COMBINED if format_ == AUTO else format_
-    for number, line in enumerate(lines, start=1):
-        if (
-            line[:1] == b"#"
-            and format_ in {AUTO, W3C}
-            and (line.startswith(_FIELDS) or chosen != COMBINED or number == 1)
-        ):
-            if gathered:
-                yield Chunk(chosen, first, gathered)
-                gathered = []
-            chosen = _told_by(line, chosen)
-            first = number
-        elif not gathered:
-            first = number
-        gathered.append(line)
-        if len(gathered) >= size:
-            yield Chunk(chosen, first, gathered)
-            gathered = []
-    if gathered:
-        yield Chunk(chosen, first, gathered)
+def chunks(lists: Iterable[list[bytes]], format_: str) -> Iterator[Chunk]:
+    """Make chunks of one format each of lists of lines; a line that says `#Fields:` begins another one."""
+    first, chosen = 1, COMBINED if format_ == AUTO else format_
+    for lines in lists:
+        begin = 0
+        for place in _directives(lines) if format_ in {AUTO, W3C} else ():
+            line = lines[place]
+            if line.startswith(_FIELDS) or chosen != COMBINED or first + place == 1:
+                if begin < place:
+                    yield Chunk(chosen, first + begin, lines[begin:place])
+                begin, chosen = place, _told_by(line, chosen)
+        if begin < len(lines):
+            yield Chunk(chosen, first + begin, lines[begin:])
+        first += len(lines)
+
+
+def _directives(lines: list[bytes]) -> list[int]:
+    return [place for place, line in enumerate(lines) if line[:1] == b"#"]
 
 
 def _told_by(line: bytes, chosen: str) -> str:
@@ -96,40 +91,65 @@ def _told_by(line: bytes, chosen: str) -> str:
     return W3C if chosen == COMBINED else chosen
 
 
+class _Look:
+    """What came of the lines of a chunk so far."""
+
+    def __init__(self, chunk: Chunk, chooser: Chooser) -> None:
+        self.hits: list[Told] = []
+        self.reasons: list[str] = []
+        self.malformed = 0
+        self.examples: list[Example] = []
+        self._chunk = chunk
+        self._chooser = chooser
+        self._parse = parser_of(chunk.format)
+        self._has_directives = chunk.format.startswith(W3C)
+
+    def look(self, place: int) -> None:
+        """Read and judge one line."""
+        line = self._chunk.lines[place]
+        request = self._parse(line)
+        if request is None:
+            self._note(place, line)
+            return
+        outcome = self._chooser.choose(request)
+        if isinstance(outcome, str):
+            self.reasons.append(outcome)
+        else:
+            self.hits.append(outcome)
+
+    def _note(self, place: int, line: bytes) -> None:
+        if self._has_directives and line[:1] == b"#":
+            self.reasons.append(DIRECTIVE)
+            return
+        self.malformed += 1
+        if self.malformed <= EXAMPLES:
+            number = self._chunk.first + place
+            self.examples.append(Example(number, line[:100].decode("utf-8", "replace")))
+
+
 @lru_cache(maxsize=4)
-def _chooser(rules: Rules) -> Chooser:
+def _readers(rules: Rules) -> tuple[Chooser, PlainReader]:
     site = Site(
         rules.site_id, rules.key, enabled=True, settings=rules.settings, span_of=calendar_of(rules.settings)
     )
-    return Chooser(Plan(site, rules.options, rules.digest))
+    chooser = Chooser(Plan(site, rules.options, rules.digest))
+    return chooser, PlainReader(chooser)
 
 
 def parse_chunk(rules: Rules, chunk: Chunk) -> Parsed:
     """Read and judge the lines of a chunk."""
-    parse, chooser = parser_of(chunk.format), _chooser(rules)
-    w3c = chunk.format.startswith(W3C)
-    parsed = Parsed(len(chunk.lines), [], Counter(), 0, [])
-    malformed = 0
-    for number, line in enumerate(chunk.lines, start=chunk.first):
-        request = parse(line)
-        if request is None:
-            if w3c and line[:1] == b"#":
-                parsed.skipped["a directive"] += 1
-                continue
-            malformed += 1
-            if malformed <= EXAMPLES:
-                parsed.examples.append(Example(number, line[:100].decode("utf-8", "replace")))
-            continue
-        outcome = chooser.choose(request)
-        if isinstance(outcome, str):
-            parsed.skipped[outcome] += 1
-        else:
-            parsed.hits.append((outcome.at_ms, outcome.kind is Kind.BOT, outcome.path, outcome.visitor))
-    return parsed._replace(malformed=malformed)
+    chooser, plain = _readers(rules)
+    takes = _Look(chunk, chooser)
+    if chunk.format == COMBINED:
+        plain.read(chunk.lines, takes)
+    else:
+        for place in range(len(chunk.lines)):
+            takes.look(place)
+    return Parsed(len(chunk.lines), takes.hits, Counter(takes.reasons), takes.malformed, takes.examples)
 
 
-def parse_all(pieces: Iterable[Chunk], plan: Plan, jobs: int = 0) -> Generator[Parsed]:
-    """Yield what each chunk holds, in their order.
+async def parse_all(pieces: Iterable[Chunk], plan: Plan, jobs: int = 0) -> AsyncGenerator[Parsed]:
+    """Yield what each chunk holds, in their order, and let others run in between.
 
     Args:
         pieces: the chunks.
@@ -141,23 +161,18 @@ def parse_all(pieces: Iterable[Chunk], plan: Plan, jobs: int = 0) -> Generator[P
     if not jobs:
         for chunk in pieces:
             yield parse_chunk(rules, chunk)
+            await asyncio.sleep(0)
         return
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
-    waiting: deque[Future[Parsed]] = deque()
+    waiting: deque[asyncio.Future[Parsed]] = deque()
     try:
         for chunk in pieces:
-            waiting.append(pool.submit(parse_chunk, rules, chunk))
+            waiting.append(asyncio.wrap_future(pool.submit(parse_chunk, rules, chunk)))
             if len(waiting) >= jobs * CHUNKS_AHEAD:
-                yield waiting.popleft().result()
+                yield await waiting.popleft()
         while waiting:
-            yield waiting.popleft().result()
+            yield await waiting.popleft()
     except BrokenProcessPool as error:
         raise ImportFileError("a process that read lines is gone; run the same command again") from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def hit_of(site: Site, told: tuple[int, bool, str, bytes]) -> Hit:
-    """Return a hit of a site."""
-    at_ms, bot, path, visitor = told
-    return Hit(site, at_ms, Kind.BOT) if bot else Hit(site, at_ms, Kind.VIEW, path, visitor)

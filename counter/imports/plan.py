@@ -5,8 +5,6 @@ from datetime import date
 from hashlib import blake2b
 from typing import Final, Literal, NamedTuple, get_args
 
-from counter import __version__
-from counter.buckets.keys import LaneKeys
 from counter.sites.model import Site
 
 Requests = Literal["pages", "all"]
@@ -54,17 +52,6 @@ class Plan:
     def generation(self) -> str:
         """The generation under which the rows of this file stand."""
         return f"import-{self.digest[:NAME_DIGITS]}"
-
-    @property
-    def attempt(self) -> str:
-        """The generation in Redis: another one where the same file would be counted otherwise."""
-        told = repr((self.options, self.site.id, self.site.settings, __version__))
-        return f"{self.generation}-{blake2b(told.encode(), digest_size=4).hexdigest()}"
-
-    @property
-    def lane(self) -> LaneKeys:
-        """A lane of its own, so that nobody's presence is touched."""
-        return LaneKeys(f"{self.generation}-{self.site.key}")
 
     @property
     def salt(self) -> bytes:

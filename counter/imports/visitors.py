@@ -4,11 +4,19 @@ A HyperLogLog is more than 1 % off on one small day in ten. A log is read whole 
 be.
 """
 
+from collections.abc import Iterable
 from datetime import date
-from typing import Final
+from typing import Final, NamedTuple
 
 MOST: Final = 100_000
 """Distinct visitors of one day that are held in memory, about 10 MB; for more, the estimate must do."""
+
+
+class Seen(NamedTuple):
+    """Visitors of a day, each once, in the order in which they came; the day may have others."""
+
+    day: date
+    visitors: list[bytes]
 
 
 class DailyVisitors:
@@ -22,14 +30,33 @@ class DailyVisitors:
         self.days: dict[date, int | None] = {}
         self._most = most
         self._day = date.min
-        self._seen: set[bytes] = set()
+        self._seen: dict[bytes, None] = {}
+        self._due: list[Seen] = []
 
-    def note(self, day: date, visitor: bytes) -> None:
-        """Take one more view. Those of a day that comes again are known no longer."""
+    def note(self, day: date, visitors: Iterable[bytes]) -> None:
+        """Take more views. Those of a day that comes again are known no longer."""
         if day != self._day:
-            self._seen.clear()
+            self._release()
             self._day = day
             self.days[day] = None if day in self.days else 0
+        self._seen.update(dict.fromkeys(visitors))
         if self.days[day] is not None:
-            self._seen.add(visitor)
-            self.days[day] = len(self._seen) if len(self._seen) <= self._most else None
+            self.days[day] = len(self._seen)
+        if len(self._seen) > self._most:
+            self.days[day] = None
+            self._release()
+
+    def due(self) -> list[Seen]:
+        """Return the visitors that are held no longer."""
+        due, self._due = self._due, []
+        return due
+
+    def rest(self) -> list[Seen]:
+        """Return those that are still held, too."""
+        self._release()
+        return self.due()
+
+    def _release(self) -> None:
+        if self._seen:
+            self._due.append(Seen(self._day, list(self._seen)))
+            self._seen.clear()

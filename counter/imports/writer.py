@@ -18,8 +18,8 @@ from counter.clock import Clock
 from counter.database import Connection, read_query, translated
 from counter.errors import ImportFileError
 from counter.imports.history import DayRow, History, Settled
-from counter.imports.lane import patiently
 from counter.imports.plan import NAME_DIGITS
+from counter.imports.sketches import patiently
 from counter.imports.store import Figures, ImportStore, TakenBackError, take_back
 from counter.rollup.rollup import Rollup
 from counter.sites.model import Site

@@ -18,8 +18,8 @@ from counter.commands.running import counts
 from counter.config import Settings
 from counter.imports.file import LogFile, in_time_order
 from counter.imports.importer import Importer
-from counter.imports.lane import open_lane
 from counter.imports.plan import Options
+from counter.imports.sketches import open_sketches
 from counter.imports.tally import Tally
 from counter.sites.model import SiteSettings
 from counter.sites.store import SiteStore
@@ -65,10 +65,10 @@ class Archive:
     ) -> Tally | None:
         """Import files as the command does."""
         least = with_least_rights(self.settings)
-        lane = partial(open_lane, least.redis_url.get_secret_value(), 5)
+        sketches = partial(open_sketches, least.redis_url.get_secret_value(), 5)
         async with counts(least) as both:
             site = await SiteStore(both.connection).find("old")
-            importer = Importer(both.connection, both.rollup, lane, SetClock(), jobs, adds=adds)
+            importer = Importer(both.connection, both.rollup, sketches, SetClock(), jobs, adds=adds)
             log = LogFile(*in_time_order(paths or [LOG], options.format))
             return await importer.run(log, site, options)
 
@@ -91,7 +91,7 @@ class Archive:
 
     async def leftovers(self) -> list[bytes]:
         """What is in Redis of any import."""
-        return sorted([key async for key in self.redis.scan_iter("counter:{import-*")])
+        return sorted([key async for key in self.redis.scan_iter("counter:{import*")])
 
     async def command(self, *words: str | Path) -> Process:
         """Start `counter import log` with all requests and bots counted, as a person does."""

@@ -14,11 +14,12 @@ from counter.buckets.operations import Operations
 from counter.buckets.store import BucketStore
 from counter.commands.running import counts
 from counter.config import Settings
+from counter.database import connected
 from counter.embedded.valkey import Valkey
-from counter.errors import BucketsUnavailableError, ImportFileError
-from counter.imports import lane as lanes
-from counter.imports.lane import ImportLane
+from counter.errors import BucketsUnavailableError
+from counter.imports import sketches
 from counter.imports.plan import Options
+from counter.imports.sketches import Sketches
 from counter.imports.store import ImportStore
 from counter.imports.tally import Tally
 from counter.rollup.rollup import Rollup
@@ -27,7 +28,12 @@ from counter.sites.store import SiteStore
 from tests.acceptance.archive import LOG, VIEWS, Archive, opened, unpacked
 
 Step = tuple[type, str, int]
-TOKEN = "counter:{import-f15c31e905f8-old}:token:import"
+MOMENTS = {
+    "counting": "select from pg_locks where locktype = 'advisory' and database = "
+    "(select oid from pg_database where datname = current_database())",
+    "writing": "select from pages",
+}
+"""What Postgres finds once an import is under way, and once it begins to write."""
 
 
 @pytest.fixture
@@ -38,7 +44,7 @@ async def archive(settings: Settings) -> AsyncIterator[Archive]:
 
 @pytest.fixture
 def part(tmp_path: Path) -> Path:
-    """The first lines of the log: four batches of two days."""
+    """The first lines of the log, of two days."""
     path = tmp_path / "part.log"
     path.write_bytes(b"".join(unpacked()[:3500]))
     return path
@@ -73,20 +79,19 @@ def interpose(
 
 STEPS = [
     (ImportStore, "lock", 1),
-    (ImportLane, "begin", 1),
-    *((BucketStore, "record", call) for call in (1, 3, 4)),
+    (Sketches, "add", 2),
     (ImportStore, "name_pages", 1),
     (AggregateStore, "write", 1),
+    (AggregateStore, "write", 2),
     (ImportStore, "finish", 1),
     (Rollup, "refresh_base", 1),
     (Rollup, "refresh_base", 2),
-    (BucketStore, "discard", 1),
-    (ImportLane, "clear", 1),
 ]
 CALLS = [
     (Operations, "run"),
     (Operations, "run_many"),
     (BucketStore, "read_indexes"),
+    (Sketches, "_extended"),
     (AggregateStore, "write"),
     (ImportStore, "lock"),
     (ImportStore, "list_of"),
@@ -154,92 +159,53 @@ async def test_import_cancelled_at_any_moment_goes_on(
         if not isinstance(outcome, asyncio.CancelledError):
             break
     assert outcome is None or isinstance(outcome, Tally)
-    assert call > 15
+    assert call > 10
     assert await archive.history() == expected
     assert await archive.leftovers() == []
 
 
-@pytest.mark.parametrize("batch", [1, 6])
-async def test_killed_process_goes_on(archive: Archive, batch: int) -> None:
+@pytest.mark.parametrize("moment", MOMENTS)
+async def test_killed_process_leaves_nothing_or_all(archive: Archive, moment: str) -> None:
     """`kill -9` in the midst, then the same command again: the same figures."""
     process = await archive.command(LOG)
-    while process.returncode is None and int(await archive.redis.get(TOKEN) or 0) < batch:
-        pass
+    async with connected(archive.settings.database_url.get_secret_value()) as connection:
+        while process.returncode is None and not await connection.fetch(MOMENTS[moment]):
+            pass
     process.kill()
     await process.wait()
     assert [row["views"] for row in await archive.days()] in ([], VIEWS)  # it may have been faster
+    assert await archive.leftovers() == []
     await (await archive.command(LOG)).wait()
     process = await archive.command(LOG)
     output, _ = await process.communicate()
     assert b"is already imported, nothing changes" in output
     assert process.returncode == 0
     assert [row["views"] for row in await archive.days()] == VIEWS
-    assert await archive.leftovers() == []
 
 
-async def test_killed_redis_goes_on(
-    archive: Archive, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("call", [1, 3])
+async def test_redis_that_crashes_or_forgets_does_not_matter(
+    archive: Archive, valkey: Valkey, monkeypatch: pytest.MonkeyPatch, call: int
 ) -> None:
-    """Redis crashes in the midst: what its file lost is noticed, and nothing is counted twice."""
+    """Redis keeps nothing of an import, so it may crash, or lose all it has, in the midst."""
 
     async def crash() -> None:
+        await archive.redis.flushall()
         valkey.kill()
         await valkey.start()
 
-    interpose(monkeypatch, (BucketStore, "record", 5), crash)
-    (outcome,) = await asyncio.gather(archive.take(), return_exceptions=True)
-    if not isinstance(outcome, Tally):
-        assert str(outcome) == lanes.LOST
-        await archive.take()
+    interpose(monkeypatch, (Sketches, "_extended", call), crash)
+    await archive.take()
     assert [row["views"] for row in await archive.days()] == VIEWS
     assert await archive.leftovers() == []
 
 
-@pytest.mark.parametrize("step", [(BucketStore, "record", 5), (ImportStore, "name_pages", 1)])
-async def test_redis_that_forgets_is_noticed(
-    archive: Archive, monkeypatch: pytest.MonkeyPatch, step: Step
-) -> None:
-    """If Redis is wiped meanwhile, nothing is written; the same command again counts everything."""
-    interpose(monkeypatch, step, archive.redis.flushall)
-    with pytest.raises(ImportFileError, match="Redis lost part of this import; run the same command again"):
-        await archive.take()
-    assert (await archive.rows())["aggregates"] == []
-    assert await archive.leftovers() == []
-    await archive.take()
-    assert [row["views"] for row in await archive.days()] == VIEWS
-
-
-async def test_loss_that_no_token_tells_is_noticed(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is written is compared with what was read, so a batch that is missing cannot go unseen."""
-
-    async def skip_a_batch() -> None:
-        await archive.redis.incr(TOKEN)
-
-    with monkeypatch.context() as patch:
-        interpose(patch, (BucketStore, "record", 5), skip_a_batch)
-        with pytest.raises(ImportFileError, match="Redis lost part"):
-            await archive.take()
-    await archive.take()
-    assert [row["views"] for row in await archive.days()] == VIEWS
-
-
-async def test_expired_token_starts_anew(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An import that is taken up again after the life of its token counts nothing twice."""
-    with monkeypatch.context() as patch:
-        interpose(patch, (BucketStore, "record", 5), die, after=True)
-        with pytest.raises(KilledError):
-            await archive.take()
-    await archive.redis.delete(TOKEN)
-    await archive.take()
-    assert [row["views"] for row in await archive.days()] == VIEWS
-
-
-async def test_other_options_or_settings_after_a_kill_start_anew(
+async def test_other_options_or_settings_after_a_kill_count(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was counted by other rules is not gone on with."""
+    """What was counted by other rules, and cut short, is nowhere."""
     with monkeypatch.context() as patch:
-        interpose(patch, (BucketStore, "record", 3), die, after=True)
+        interpose(patch, (ImportStore, "finish", 1), die, after=True)
         with pytest.raises(KilledError):
             await archive.take(options=Options())
     async with counts(archive.settings) as both:
@@ -251,21 +217,22 @@ async def test_other_options_or_settings_after_a_kill_start_anew(
 
 
 async def test_stalled_redis_is_waited_for(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A batch whose outcome is unknown is sent again under its token, and the import gives up in the end."""
-    monkeypatch.setattr(lanes, "PAUSES_SECONDS", (0, 0))
-    method, fails = BucketStore.record, Counter[int]()
+    """A question without an answer is asked again, and the import gives up in the end."""
+    monkeypatch.setattr(sketches, "PAUSES_SECONDS", (0, 0))
+    method, fails = Sketches._extended, Counter[int]()
 
-    async def unsure(self: BucketStore, *args: Any, **kwargs: Any) -> int:
-        before = await method(self, *args, **kwargs)
-        fails[args[2]] += 1
-        if fails[args[2]] <= limit:
+    async def unsure(self: Sketches, *args: Any) -> Any:
+        found = await method(self, *args)
+        fails[len(args[1])] += 1
+        if fails[len(args[1])] <= limit:
             raise BucketsUnavailableError("no answer")
-        return before
+        return found
 
-    monkeypatch.setattr(BucketStore, "record", unsure)
+    monkeypatch.setattr(Sketches, "_extended", unsure)
     limit = 3
     with pytest.raises(BucketsUnavailableError):
         await archive.take()
+    assert (await archive.rows())["aggregates"] == []
     limit, fails = 2, Counter[int]()
     await archive.take()
     assert [row["views"] for row in await archive.days()] == VIEWS

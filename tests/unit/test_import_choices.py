@@ -10,15 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from counter.buckets.batch import Hit, Kind
 from counter.errors import ImportFileError
-from counter.imports.chooser import Chooser
-from counter.imports.file import LogFile
+from counter.imports.chooser import Chooser, Told
+from counter.imports.file import BLOCK_BYTES, LogFile, cut_after, lines_of
 from counter.imports.logs import MAX_LINE_BYTES, LoggedRequest
-from counter.imports.order import batches, in_order
+from counter.imports.order import Window
 from counter.imports.plan import Options, Plan
 from counter.imports.tally import Tally
-from counter.imports.visitors import DailyVisitors
+from counter.imports.visitors import DailyVisitors, Seen
 from counter.sites.model import Site, SiteSettings, calendar_of
 
 SETTINGS = SiteSettings()
@@ -27,7 +26,7 @@ PERSON = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)
 SEEN = LoggedRequest("192.0.2.1", 1_431_857_103_000, "GET", "/a", 200, PERSON)
 
 
-def choose(options: Options = Options(), **changes: object) -> Hit | str:  # noqa: B008 - it is frozen
+def choose(options: Options = Options(), **changes: object) -> Told | str:  # noqa: B008 - it is frozen
     return Chooser(Plan(SITE, options, "d" * 64)).choose(SEEN._replace(**changes))  # type: ignore[arg-type]
 
 
@@ -54,71 +53,72 @@ def choose(options: Options = Options(), **changes: object) -> Hit | str:  # noq
 def test_pages_are_what_a_person_saw(changes: dict[str, object], outcome: str) -> None:
     """Counted is what would have counted live: a page that was shown. Everything else says why not."""
     found = choose(**changes)
-    assert (found.path if isinstance(found, Hit) else found) == outcome
+    assert (found if isinstance(found, str) else found[2]) == outcome
 
 
 @pytest.mark.parametrize("target", ["", "*", "-", "/\udcff", "/" + "a" * 3000, "CONNECT"])
 def test_all_requests_count_also_without_a_path(target: str) -> None:
     """With `all`, nothing is left out; what names no page is `(other)`."""
     found = choose(Options("all"), target=target, method="POST", status=500)
-    assert isinstance(found, Hit)
-    assert found.path == "(other)"
+    assert found[2] == "(other)"
 
 
 def test_bots_are_apart_among_people_or_out() -> None:
     """A bot counts as is asked; a log that tells no agents has only people."""
     for agent in ("Googlebot/2.1 (+http://www.google.com/bot.html)", ""):
-        kinds = [choose(Options("pages", bots), agent=agent) for bots in ("apart", "in", "skip")]
-        assert [each.kind if isinstance(each, Hit) else each for each in kinds] == [
-            Kind.BOT, Kind.VIEW, "by a bot",
-        ]  # fmt: skip
-    unknown = choose(agent=None)
-    assert isinstance(unknown, Hit)
-    assert unknown.kind is Kind.VIEW
+        apart, among, out = (choose(Options("pages", bots), agent=agent) for bots in ("apart", "in", "skip"))
+        assert apart == (SEEN.at_ms, None, "")
+        assert among[1:] == (visitor_of(agent=agent, options=Options("pages", "in")), "/a")
+        assert out == "by a bot"
+    assert visitor_of(agent=None)
 
 
 def test_visitors_are_told_apart_as_live() -> None:
     """Address (of IPv6 its /64) and agent make a visitor; a host name stands for an address."""
-    seen = [
-        choose(client=client)
+    ids = [
+        visitor_of(client=client)
         for client in ("192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1", "2001:db8::2", "a.example", "abcd")
     ]
-    ids = [hit.visitor for hit in seen if isinstance(hit, Hit)]
     assert ids[0] == ids[1]
     assert ids[2] == ids[3]
     assert len(set(ids)) == 4
-    assert ids[0] != choose(agent=PERSON + "x").visitor  # type: ignore[union-attr]
-    assert choose(client="97.98.99.100").visitor != ids[5]  # type: ignore[union-attr]
+    assert ids[0] != visitor_of(agent=PERSON + "x")
+    assert visitor_of(client="97.98.99.100") != ids[5]
 
 
-def hits_at(*times: int) -> list[Hit]:
-    return [Hit(SITE, at_ms, Kind.VIEW, f"/{number}") for number, at_ms in enumerate(times)]
+def visitor_of(options: Options = Options(), **changes: object) -> bytes:  # noqa: B008 - it is frozen
+    visitor = choose(options, **changes)[1]
+    assert isinstance(visitor, bytes)
+    return visitor
+
+
+def hits_at(*times: int) -> list[Told]:
+    return [(at_ms, b"visitor", f"/{number}") for number, at_ms in enumerate(times)]
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(0, 50)), st.integers(1, 20))
-def test_window_puts_hits_in_order(times: list[int], window: int) -> None:
+@given(st.lists(st.lists(st.integers(0, 50))), st.integers(1, 20))
+def test_window_puts_hits_in_order(times: list[list[int]], most: int) -> None:
     """None is lost, equals keep their order, and all are in order if none comes later than the window."""
-    hits = hits_at(*times)
-    found = list(in_order(hits, window))
-    assert sorted(hit.path for hit in found) == sorted(hit.path for hit in hits)
-    by_time = sorted(hits, key=lambda hit: hit.at_ms)
+    window = Window(most)
+    hits = hits_at(*itertools.chain.from_iterable(times))
+    rest, found = iter(hits), []
+    for part in times:
+        found += window.take(list(itertools.islice(rest, len(part))))
+    found += window.rest()
+    assert sorted(found) == sorted(hits)
+    by_time = sorted(hits, key=lambda hit: hit[0])
     late = max((hits.index(hit) - by_time.index(hit) for hit in hits), default=0)
-    if late < window:
+    if late < most:
         assert found == by_time
-
-
-def test_batches_are_the_same_each_time() -> None:
-    """A token stands for the same hits in every run."""
-    assert [len(batch) for batch in batches(hits_at(*range(25)), 10)] == [10, 10, 5]
-    assert list(batches([], 10)) == []
 
 
 def test_hits_far_out_of_order_are_told() -> None:
     """Beyond a minute, the order matters, so it is said."""
     tally = Tally()
-    assert len(list(tally.watch(hits_at(100_000, 40_000, 39_999, 200_000)))) == 4
-    assert tally.late == 1
+    for hits in ([], hits_at(100_000), hits_at(39_999, 40_000, 200_000), hits_at(139_000, 139_999)):
+        tally.watch(hits)
+    assert tally.late == 3
 
 
 def test_visitors_are_exact_while_few_and_in_order() -> None:
@@ -127,15 +127,20 @@ def test_visitors_are_exact_while_few_and_in_order() -> None:
     first, second, third = date(2015, 5, 17), date(2015, 5, 18), date(2015, 5, 19)
     for day, visitors in ((first, "aabb"), (second, "abcab"), (third, "a")):
         for visitor in visitors:
-            daily.note(day, visitor.encode())
+            daily.note(day, [visitor.encode()])
     assert daily.days == {first: 2, second: None, third: 1}
-    daily.note(first, b"c")
+    assert daily.due() == [
+        Seen(first, [b"a", b"b"]), Seen(second, [b"a", b"b", b"c"]), Seen(second, [b"a", b"b"]),
+    ]  # fmt: skip
+    daily.note(first, [b"c"])
     assert daily.days == {first: None, second: None, third: 1}
+    assert daily.rest() == [Seen(third, [b"a"]), Seen(first, [b"c"])]
+    assert daily.rest() == []
 
 
 async def read_twice(path: Path, imported: dict[int, set[str]] | None = None) -> list[bytes]:
     file = LogFile(path)
-    return list(file.lines(await file.survey(imported or {})))
+    return [line for lines in file.lines(await file.survey(imported or {})) for line in lines]
 
 
 async def test_packed_and_plain_are_the_same_file(tmp_path: Path) -> None:
@@ -154,6 +159,22 @@ async def test_long_line_is_cut_and_does_not_eat_the_next(tmp_path: Path) -> Non
     assert await read_twice(path) == [b"a", b"x" * MAX_LINE_BYTES, b"b", b"", b"c"]
     path.write_bytes(b"y" * MAX_LINE_BYTES + b"\nb")
     assert await read_twice(path) == [b"y" * MAX_LINE_BYTES, b"b"]
+    path.write_bytes(b"z" * (3 * BLOCK_BYTES) + b"\r\nb\r\n")
+    assert await read_twice(path) == [b"z" * MAX_LINE_BYTES, b"b"]
+
+
+@settings(deadline=None)
+@given(st.binary(), st.integers(1, 9), st.sets(st.integers(0, 5)))
+def test_any_content_is_cut_into_its_lines(content: bytes, size: int, known: set[int]) -> None:
+    """However the blocks fall, the lines are those of the content, and so are the pieces that are digested."""
+    blocks = [content[first : first + size] for first in range(0, len(content), size)]
+    expected = content.split(b"\n")
+    expected = expected[:-1] if expected[-1] == b"" else expected
+    assert list(itertools.chain.from_iterable(lines_of(blocks))) == [line.rstrip(b"\r") for line in expected]
+    pieces = list(cut_after(content, known))
+    assert b"".join(pieces) == content
+    ends = set(itertools.accumulate(piece.count(b"\n") for piece in pieces))
+    assert {number for number in known if 0 < number <= content.count(b"\n")} <= ends
 
 
 async def test_file_that_grows_meanwhile_is_read_as_it_was(tmp_path: Path) -> None:
@@ -163,7 +184,7 @@ async def test_file_that_grows_meanwhile_is_read_as_it_was(tmp_path: Path) -> No
     file = LogFile(path)
     contents = await file.survey({})
     path.write_bytes(b"one\ntwo and a half\nthree\n")
-    assert list(file.lines(contents)) == [b"one", b"two"]
+    assert list(file.lines(contents)) == [[b"one"], [b"two"]]
     for changed in (b"one\ntoo", b"one\n", b""):
         path.write_bytes(changed)
         with pytest.raises(ImportFileError, match="has changed"):
@@ -208,12 +229,10 @@ async def test_survey_lets_others_run(tmp_path: Path) -> None:
 
 
 def test_plan_names_follow_from_the_content() -> None:
-    """The same file has the same rows; whatever counts otherwise is another attempt, in the same lane."""
+    """The same file has the same rows, however it is counted, and nobody who has not the file its salt."""
     plans = [
         Plan(SITE, Options(*chosen), "d" * 64) for chosen in itertools.product(("pages", "all"), ("in",))
     ]
     assert {plan.generation for plan in plans} == {"import-" + "d" * 12}
-    assert {plan.lane.lane for plan in plans} == {"import-" + "d" * 12 + "-portal"}
-    assert len({plan.attempt for plan in plans}) == 2
     assert len({plan.salt for plan in plans}) == 1
     assert plans[0].salt != Plan(SITE, Options(), "e" * 64).salt

@@ -83,25 +83,30 @@ LINES = st.lists(
 )
 
 
+def lists(lines: list[bytes], size: int) -> list[list[bytes]]:
+    return [lines[first : first + size] for first in range(0, len(lines), size)]
+
+
 @given(LINES, st.integers(1, 7))
 def test_chunks_hold_all_lines_in_order(lines: list[bytes], size: int) -> None:
     """However they are cut, all lines are there under their numbers, and mean the same."""
     for format_ in (AUTO, COMBINED, f"{W3C} {FIELDS}"):
-        found = list(chunks(lines, format_, size))
+        found = list(chunks(lists(lines, size), format_))
         assert [line for chunk in found for line in chunk.lines] == lines
         assert [chunk.first for chunk in found] == [
             1 + sum(len(before.lines) for before in found[:number]) for number in range(len(found))
         ]
-        whole = [hit for chunk in chunks(lines, format_, 1000) for hit in parse_chunk(RULES, chunk).hits]
+        whole = [hit for chunk in chunks([lines], format_) for hit in parse_chunk(RULES, chunk).hits]
         assert [hit for chunk in found for hit in parse_chunk(RULES, chunk).hits] == whole
 
 
-def test_processes_give_what_one_gives() -> None:
+async def test_processes_give_what_one_gives() -> None:
     """Two processes give the same, in the same order, as this one."""
     lines = [COMBINED_LINE.replace(b"/a", b"/%d" % number) for number in range(500)] + [b"junk", IIS]
     plan = Plan(site_with(), Options(until=date(2024, 5, 17)), "d" * 64)
-    serial = list(parse_all(chunks(lines, AUTO, 50), plan))
-    assert list(parse_all(chunks(lines, AUTO, 50), plan, jobs=2)) == serial
+    serial = [parsed async for parsed in parse_all(chunks(lists(lines, 50), AUTO), plan)]
+    both = [parsed async for parsed in parse_all(chunks(lists(lines, 50), AUTO), plan, jobs=2)]
+    assert both == serial
     assert sum(len(parsed.hits) for parsed in serial) == 500
     assert [example.number for parsed in serial for example in parsed.examples] == [501, 502]
 
