@@ -8,7 +8,10 @@ import tempfile
 from pathlib import Path
 
 from bench.figures import FIGURES, Figure, Rounds
+from bench.importing import importing
 from bench.place import place
+
+FIGURES["import"] = importing
 
 
 async def measure(names: list[str], rounds: Rounds) -> list[Figure]:
