@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -13,12 +12,7 @@ from counter.admin.api import admin_api_routes
 from counter.admin.handlers import AdminHandlers
 from counter.admin.health import Readiness
 from counter.admin.scrape import make_scrape
-from counter.buckets.audit import BucketAudit
-from counter.buckets.connection import open_servers
-from counter.buckets.keys import LaneKeys
 from counter.buckets.recorder import Recorder
-from counter.buckets.salts import Salts
-from counter.buckets.store import BucketStore, generation_name
 from counter.clock import Clock, system_clock
 from counter.config import Settings
 from counter.database import migrate, open_pool
@@ -43,6 +37,7 @@ from counter.tracing.tracing import Tracing
 from counter.widget.files import demo_routes, file_routes
 from counter.widget.signed import SignedScript
 from counter.wiring.durable import finder, refresher
+from counter.wiring.hot import open_buckets
 from counter.wiring.lanes import make_lanes, rates, spool_place
 from counter.wiring.shown import make_shown
 from counter.wiring.traced import Following
@@ -56,14 +51,6 @@ class Service:
     express: Express | None
     admin: web.Application
     connections: ConnectionMetrics
-
-
-class Buckets(NamedTuple):
-    """All that is kept in Redis."""
-
-    store: BucketStore
-    salts: Salts
-    audit: BucketAudit
 
 
 @asynccontextmanager
@@ -215,23 +202,6 @@ def announce(settings: Settings, public: str, admin: str, say: Callable[[str], N
     say(f"script       {public}{settings.script_path}")
     say(f"metrics      {admin}/metrics")
     say(f"readiness    {admin}/readyz")
-
-
-@asynccontextmanager
-async def open_buckets(settings: Settings, clock: Clock) -> AsyncGenerator[Buckets]:
-    """Yield what is kept in Redis."""
-    timeout_seconds = settings.redis_timeout_seconds
-    async with open_servers(
-        settings.redis_url.get_secret_value(), timeout_seconds=timeout_seconds
-    ) as servers:
-        store = BucketStore(
-            servers,
-            [LaneKeys(str(number)) for number in range(settings.lanes)],
-            lambda: generation_name(clock()),
-            replicas=settings.redis_replicas,
-            wait_ms=int(timeout_seconds * 500),  # so the answer comes before the connection's own limit
-        )
-        yield Buckets(store, Salts(servers, clock), BucketAudit(servers, store.lanes))
 
 
 def _application(

@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from counter.app import open_buckets
 from counter.backups.archive import unpack_archive
 from counter.backups.backup import Backup
 from counter.backups.restore import Restore
@@ -18,6 +17,7 @@ from counter.commands.checks import audit_of, print_report
 from counter.commands.running import counts, runs, say
 from counter.config import Settings
 from counter.database import connected
+from counter.wiring.hot import open_buckets
 
 WAIT_SECONDS = 15.0
 

@@ -16,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from counter.admin.alone import metrics_application
-from counter.app import Buckets, open_buckets
 from counter.buckets.recorder import TAKE_OVER_SECONDS
 from counter.checks.audit import Audit
 from counter.checks.exposition import CheckMetrics, write_metrics
@@ -27,6 +26,7 @@ from counter.config import Settings
 from counter.database import connected
 from counter.errors import CounterError
 from counter.listen import listening
+from counter.wiring.hot import Buckets, open_buckets
 
 log = structlog.get_logger(__name__)
 

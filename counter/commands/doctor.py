@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from counter.app import open_buckets
 from counter.clock import system_clock
 from counter.commands.checks import says_what_it_could_not
 from counter.commands.running import runs, say
@@ -17,6 +16,7 @@ from counter.config import Settings
 from counter.database import connected
 from counter.doctor.doctor import Doctor
 from counter.doctor.findings import Diagnosis, Verdict, summary
+from counter.wiring.hot import open_buckets
 
 _STYLES: Final = {
     Verdict.GOOD: "green",

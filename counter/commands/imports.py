@@ -111,7 +111,8 @@ async def log_command(
 
     FILES may be many, and patterns such as 'access.log*'; they are read in the order of their first requests,
     as one log, so visits over a rotation stay whole. The same files again change nothing; an import that was
-    cut short leaves nothing, so run it again. Days that were counted live are refused; leave them out with --until.
+    cut short leaves nothing, so run it again. Days that were counted live are refused; leave them out with
+    --until.
     """
     console = Console(stderr=True)
     told: Attributes = {

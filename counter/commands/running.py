@@ -14,7 +14,6 @@ import click
 import msgspec
 import uvloop
 
-from counter.app import open_buckets
 from counter.buckets.store import BucketStore
 from counter.clock import system_clock
 from counter.config import Settings
@@ -23,6 +22,7 @@ from counter.log import set_up_logs
 from counter.rollup.rollup import Rollup
 from counter.sites.registry import SiteRegistry
 from counter.sites.store import SiteStore
+from counter.wiring.hot import open_buckets
 
 say: Final = partial(click.echo, color=False)
 

@@ -16,12 +16,12 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from counter.app import open_buckets
 from counter.clock import Clock, system_clock
 from counter.config import Settings
 from counter.database import connected
 from counter.doctor.doctor import Doctor
 from counter.doctor.findings import Advice, Diagnosis, Verdict
+from counter.wiring.hot import open_buckets
 from tests.acceptance.collector import collecting
 from tests.acceptance.conftest import Running, SetClock, running
 from tests.acceptance.instance import PATIENCE_SECONDS, Instance, launcher_of

@@ -16,7 +16,6 @@ import redis.asyncio as redis
 from pydantic import SecretStr
 
 from counter.aggregates.store import AggregateStore
-from counter.app import open_buckets
 from counter.clock import system_clock
 from counter.config import Settings
 from counter.database import Connection, connected, migrate
@@ -28,6 +27,7 @@ from counter.rollup.rollup import Rollup
 from counter.sites.model import SiteSettings
 from counter.sites.registry import SiteRegistry
 from counter.sites.store import SiteStore
+from counter.wiring.hot import open_buckets
 from tests.chaos.control import Control
 from tests.chaos.lives import Slot
 from tests.chaos.plan import SITES, WORKERS, Plan
