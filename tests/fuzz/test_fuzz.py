@@ -40,3 +40,15 @@ def test_seeds_are_good(name):
     """The examples from which the fuzzers start are taken."""
     for seed in SEEDS[name]:
         TARGETS[name](seed)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("mysql_dump", b"//*!40000 x *\x01\x00 -- c\n*REPLACE! *"),  # a comment without end was read for ever
+        ("import_files", b"c_type,c_val,last_update,c_count\nday,19,1305511122213,249\n"),  # a day in 43340
+    ],
+)
+def test_what_fuzzers_found_stays_mended(name, data):
+    """Bytes on which a parser once failed, or did not end."""
+    TARGETS[name](data)

@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple
 
 from counter.errors import InvalidInputError
 from counter.imports.records import Balance, Day, Page, Record, Row
-from counter.imports.sources.tables import Kind, number_of, text_of
+from counter.imports.sources.tables import Kind, instant_of, number_of, text_of
 from counter.sites.model import Site
 
 _NEWS = r"(?P<prefix>.+?)_(?P<language>[a-z]{2})_(?P<module>\w+?)"
@@ -70,7 +70,7 @@ class NukeViet:
         if name == ("total", "hits"):
             yield Balance(visits=number_of(row, column), whole=True)
         elif name[0] == "day" and (visits := number_of(row, column)):
-            day = self._span_of(number_of(row, "last_update") * 1000).day
+            day = self._span_of(instant_of(row, "last_update")).day
             if f"{day.day:02}" != name[1]:
                 raise InvalidInputError(
                     f"day {name[1]} was last counted on {day}; is the time zone of the site that of NukeViet?"
