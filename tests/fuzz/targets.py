@@ -63,7 +63,7 @@ def address_header(data: bytes) -> None:
         assert address is not None
         prefixes_of(address)
         assert len(visitor_id(b"salt", "portal", network_of(address), text[:512])) == 8
-        assert str(client_address("203.0.113.9", hops, TRUSTED)) == "203.0.113.9"
+        assert client_address("203.0.113.9", hops, TRUSTED) == bytes([203, 0, 113, 9])
         client_address("", hops, TRUSTED)
     is_bot(text)
 
