@@ -8,9 +8,11 @@ import tempfile
 from pathlib import Path
 
 from bench.figures import FIGURES, Figure, Rounds
+from bench.growth import growth
 from bench.importing import importing
 from bench.place import place
 
+FIGURES["growth"] = growth
 FIGURES["import"] = importing
 
 

@@ -18,6 +18,16 @@ async def test_figures_are_measured(capsys):
     assert len(capsys.readouterr().out.splitlines()) == 5
 
 
+async def test_growth_is_measured():
+    """Each state is measured beside the bare handler, once it has come about."""
+    found = await measure(["growth"], Rounds(1, 0.02))
+    assert [figure.name for figure in found] == [
+        "hits, 6,667 visitors ÷ 1,000",
+        "hits, 67 registered sites ÷ 1",
+    ]
+    assert all(figure.value > 0 for figure in found)
+
+
 async def test_load_that_is_refused_is_no_figure(tmp_path):
     """A figure of answers that are errors would be worth nothing."""
     tmp_path.chmod(0o711)

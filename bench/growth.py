@@ -1,0 +1,58 @@
+"""Whether hits stay as fast as what there is grows: visitors, and sites."""
+
+from dataclasses import replace
+from statistics import median
+
+from bench.figures import BARE_HIT, HIT, Figure, Rounds, both
+from bench.load import Load, send
+from bench.place import Place, Service
+
+VISITORS = 1_000_000
+SITES = 10_000
+WHOLE_SECONDS = 3
+"""Rounds that are shorter make do with fewer visitors and sites."""
+
+
+async def growth(place: Place, rounds: Rounds) -> list[Figure]:
+    """Hits with a million visitors in the window beside a thousand, and with 10,000 sites beside one.
+
+    What was cannot be had back, so each state is measured beside the bare handler, and their ratios are compared.
+    """
+    share = min(1.0, rounds.seconds / WHOLE_SECONDS)
+    visitors, sites = round(VISITORS * share), round(SITES * share)
+    await place.add_sites(0)
+    few = replace(HIT, visitors=1000)
+    async with both(place) as (service, bare):
+        at_first = await _beside(service, few, bare, rounds)
+        await _come(service, visitors, rounds)
+        crowded = await _beside(service, replace(HIT, visitors=visitors), bare, rounds)
+        await place.add_sites(sites)
+        while (await service.samples())["counter_sites", ""] < sites:
+            pass
+        with_sites = await _beside(service, few, bare, rounds)
+    return [
+        _compare(f"hits, {visitors:,} visitors ÷ 1,000", crowded, at_first),
+        _compare(f"hits, {sites:,} registered sites ÷ 1", with_sites, at_first),
+    ]
+
+
+async def _beside(service: Service, load: Load, bare: str, rounds: Rounds) -> list[float]:
+    """Return what each round answered in a second, as a share of what the bare handler did."""
+    found = []
+    for _ in range(rounds.number):
+        theirs = await send(bare, BARE_HIT, rounds.seconds)
+        found.append((await send(service.public, load, rounds.seconds)).per_second / theirs.per_second)
+    return found
+
+
+async def _come(service: Service, visitors: int, rounds: Rounds) -> None:
+    """Let each visitor come once."""
+    sent = 0
+    walk = replace(HIT, kind="walk", visitors=visitors)
+    while sent < visitors:
+        sent += (await send(service.public, replace(walk, first=sent), 3 * rounds.seconds)).requests
+
+
+def _compare(name: str, now: list[float], before: list[float]) -> Figure:
+    raw = [f"{one:.2f}/{other:.2f}" for one, other in zip(now, before, strict=True)]
+    return Figure(name, median(now) / median(before), 0.9, raw=raw)
