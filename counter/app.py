@@ -86,7 +86,8 @@ async def build(
         senders = Senders(settings.trusted_proxies, settings.forwarding_header, metrics.http)
         limits = Limits(rates(settings), asyncio.get_running_loop().time, remember)
         gate = Gate(salts, clock, limits, senders.find)
-        shown = make_shown(settings, store, pool, sites, refresher(rollup, pool, clock), metrics, clock)
+        refresh_base = refresher(rollup, pool, clock)
+        shown = make_shown(settings, store, pool, sites, refresh_base, metrics, clock)
         hits = HitHandlers(sites, gate, recorder, shown.answers.ask, metrics.http)
         short = [*hits.short(), *shown.widget.short()]
         always = strict_transport(settings.hsts_seconds)
@@ -100,7 +101,7 @@ async def build(
         scrape = make_scrape(settings, store, pool, sites, clock, metrics)
         readiness = Readiness(store, pool, sites, salts, spool_place(settings))
         admin = AdminHandlers(metrics.registry, readiness, scrape, stop or asyncio.Event()).routes()
-        admin += admin_api_routes(pool, metrics.admin, clock)
+        admin += admin_api_routes(pool, metrics.admin, clock, refresh_base)
         yield Service(
             public=_application(metrics, public, around=follow.middlewares, always=always),
             express=None

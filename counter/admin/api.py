@@ -1,11 +1,12 @@
 """The administration over HTTP, on the second listener: parse, call one thing, respond."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Any, Final
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from counter.admin.asked import (
@@ -33,24 +34,31 @@ from counter.aggregates.adjustments import Adjustment, Ledger
 from counter.aggregates.entries import Entry
 from counter.clock import Clock
 from counter.database import Connection, Pool
-from counter.errors import InvalidInputError, UnknownSiteError
+from counter.errors import CounterError, InvalidInputError, UnknownSiteError
 from counter.http import NO_STORE, SAFE
 from counter.metrics import AdminMetrics
 from counter.sites.model import METRICS, Site
 from counter.sites.store import SiteStore
 
+log = structlog.get_logger(__name__)
+
+RefreshBase = Callable[[str], Awaitable[object]]
+"""Makes the base of a site anew."""
+
 SITE: Final = "/v1/admin/sites/{site}"
 _AMOUNT: Final = {"metric", "amount", "day", "page", "reason", "author"}
 
 
-def admin_api_routes(pool: Pool, metrics: AdminMetrics, clock: Clock) -> list[web.RouteDef]:
+def admin_api_routes(
+    pool: Pool, metrics: AdminMetrics, clock: Clock, refresh_base: RefreshBase | None = None
+) -> list[web.RouteDef]:
     """Return the addresses of the administration.
 
     They need Postgres alone, and keep nothing that another process would have to know, so they may be served
     by any: workers hear of changed sites by `NOTIFY`, and the leader of the rollup takes up the ledger and
-    clears what Redis has of removed sites.
+    clears what Redis has of removed sites. With `refresh_base` the widget shows an adjustment at once.
     """
-    guard, api = Guard(pool, metrics), AdminApi(clock)
+    guard, api = Guard(pool, metrics), AdminApi(clock, refresh_base)
     return [
         web.get("/openapi.json", get_contract),
         web.get("/v1/admin/sites", guard.needs(Need.LOOK, api.list_sites)),
@@ -70,8 +78,9 @@ def admin_api_routes(pool: Pool, metrics: AdminMetrics, clock: Clock) -> list[we
 class AdminApi:
     """What a token may see and change."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, refresh_base: RefreshBase | None) -> None:
         self._clock = clock
+        self._refresh_base = refresh_base
 
     async def list_sites(self, request: web.Request, connection: Connection, bearer: Bearer) -> web.Response:
         """Answer with a page of the sites that the token reaches."""
@@ -141,6 +150,7 @@ class AdminApi:
             ids = await ledger.enter(
                 site.id, entries, text_of(body, "reason") or "", text_of(body, "author") or bearer.actor
             )
+        await self._show(site)
         return await _rows(ledger, site, ids)
 
     async def reverse(self, request: web.Request, connection: Connection, bearer: Bearer) -> web.Response:
@@ -155,6 +165,7 @@ class AdminApi:
             ids = await ledger.reverse(
                 site.id, [int(row)], text_of(body, "reason") or "", text_of(body, "author") or bearer.actor
             )
+        await self._show(site)
         return await _rows(ledger, site, ids)
 
     async def list_changes(
@@ -171,6 +182,15 @@ class AdminApi:
                 "next": changes[limit - 1].id if len(changes) > limit else None,
             }
         )
+
+    async def _show(self, site: Site) -> None:
+        """Bring an adjustment into what is shown; where that fails, the next rollup does."""
+        if self._refresh_base is None:
+            return
+        try:
+            await self._refresh_base(site.key)
+        except CounterError as error:
+            log.warning("adjustment not shown yet", site=site.key, reason=str(error))
 
     def _entries(self, site: Site, body: dict[str, Any]) -> list[Entry]:
         amount = number_of(body, "amount")

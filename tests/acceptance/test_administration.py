@@ -19,7 +19,7 @@ from counter.administration.tokens import PREFIX, Tokens
 from counter.clock import system_clock
 from counter.config import Settings
 from counter.database import connected
-from tests.acceptance.conftest import Running
+from tests.acceptance.conftest import Running, SetClock, running
 from tests.acceptance.instance import environment_of
 from tests.acceptance.test_commands import Shell
 from tests.rights import with_least_rights
@@ -308,6 +308,23 @@ async def test_adjustments_of_days_and_pages(office: Office, shell: Shell, tmp_p
     _code, said, _complained = await shell.run("check", "--site", "portal", "--json")
     found = {line["check"]: line["result"] for line in json.loads(said)["checks"]}
     assert (found["totals"], found["days"]) == ("good", "good"), said
+
+
+async def test_adjustment_shows_before_the_next_rollup(office: Office) -> None:
+    """An amount that was added or taken back over HTTP is in the widget though nobody rolls up."""
+    settings = office.service.settings.model_copy(update={"rollup_seconds": 3600.0})
+    async with running(settings, SetClock()) as service:
+        quiet = Office(service, office.tokens)
+        assert (await service.widget(metric="views"))["total"] == 0
+        added = await quiet.json(
+            "POST", f"{SITE}/adjustments", {"metric": "views", "amount": 40, "reason": "old counter"}
+        )
+        while (await service.widget(metric="views"))["total"] != 40:
+            pass
+        row = added["adjustments"][0]["id"]
+        await quiet.json("POST", f"{SITE}/adjustments/{row}/reversal", {"reason": "a mistake"})
+        while (await service.widget(metric="views"))["total"] != 0:
+            pass
 
 
 @pytest.mark.parametrize(
