@@ -136,7 +136,7 @@ class Doctor:
             try:
                 async with session.get(f"{admin}/readyz") as response:
                     body = await response.json()
-                async with session.get(f"{admin}/metrics") as response:
+                async with session.get(f"{admin}/metrics", raise_for_status=True) as response:
                     text = await response.text()
             except (ClientError, TimeoutError, ValueError) as error:
                 detail = f"nobody answers on {admin} as the service does ({type(error).__name__})"

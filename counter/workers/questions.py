@@ -135,6 +135,9 @@ async def ask(worker: WorkerProcess, address: str) -> tuple[int, bytes]:
             url, headers=OPEN_METRICS, timeout=ClientTimeout(ANSWER_SECONDS)
         ) as answer:
             return answer.status, await answer.read()
-    except (ClientError, OSError, TimeoutError) as error:
+    except (ClientError, OSError, TimeoutError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not worker.admin.closed:
+            raise
+        # aiohttp raises a RuntimeError where the worker has ended since it was chosen to be asked.
         log.warning("worker does not answer", worker=worker.number, reason=type(error).__name__)
         return HTTPStatus.SERVICE_UNAVAILABLE, b""
