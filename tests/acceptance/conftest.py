@@ -111,6 +111,7 @@ def settings(redis_url: str, database_url: str, tmp_path: Path) -> Settings:
         spool_dir=tmp_path / "spool",
         snapshot_milliseconds=0,
         address_hits_per_second=0,
+        network_hits_per_second=0,
         new_visitors_per_minute=0,
         demo=True,
     )

@@ -59,7 +59,8 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "COUNTER_SPOOL_DIR": str(settings.spool_dir),
         "COUNTER_SNAPSHOT_MILLISECONDS": "0",
         "COUNTER_TRUSTED_PROXIES": "127.0.0.1",  # without any, nobody's address is known on a Unix socket
-        "COUNTER_ADDRESS_HITS_PER_SECOND": "0",  # all clients of a test have one address
+        "COUNTER_ADDRESS_HITS_PER_SECOND": "0",  # all clients of a test have one address,
+        "COUNTER_NETWORK_HITS_PER_SECOND": "0",  # and come without pause
         "COUNTER_NEW_VISITORS_PER_MINUTE": "0",
         "COUNTER_PORT": "0",
         "COUNTER_ADMIN_PORT": "0",
