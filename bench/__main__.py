@@ -12,8 +12,7 @@ from bench.growth import growth
 from bench.importing import importing
 from bench.place import place
 
-FIGURES["growth"] = growth
-FIGURES["import"] = importing
+ALL = {**FIGURES, "growth": growth, "import": importing}
 
 
 async def measure(names: list[str], rounds: Rounds) -> list[Figure]:
@@ -23,7 +22,7 @@ async def measure(names: list[str], rounds: Rounds) -> list[Figure]:
         with tempfile.TemporaryDirectory(prefix="counter-bench-") as folder:
             Path(folder).chmod(0o711)
             async with place(Path(folder)) as here:
-                for figure in await FIGURES[name](here, rounds):
+                for figure in await ALL[name](here, rounds):
                     print(line_of(figure), flush=True)
                     found.append(figure)
     return found
@@ -40,16 +39,16 @@ def line_of(figure: Figure, before: float | None = None) -> str:
 def main() -> int:
     """Return 1 if a figure is not good enough."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("figures", nargs="*", metavar="figure", help=", ".join(FIGURES))
+    parser.add_argument("figures", nargs="*", metavar="figure", help=", ".join(ALL))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--save", type=Path, help="keep the figures as a baseline")
     parser.add_argument("--compare", type=Path, help="show those of a baseline beside them")
     chosen = parser.parse_args()
-    unknown = set(chosen.figures) - set(FIGURES)
+    unknown = set(chosen.figures) - set(ALL)
     if unknown:
         parser.error(f"no such figure: {', '.join(sorted(unknown))}")
-    found = asyncio.run(measure(chosen.figures or list(FIGURES), Rounds(chosen.rounds, chosen.seconds)))
+    found = asyncio.run(measure(chosen.figures or list(ALL), Rounds(chosen.rounds, chosen.seconds)))
     before = json.loads(chosen.compare.read_text(encoding="utf-8")) if chosen.compare else {}
     more = " before |" if before else ""
     print(

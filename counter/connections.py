@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
-from aiohttp import HttpVersion11, StreamReader, web
+from aiohttp import StreamReader, web
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 
@@ -92,25 +92,15 @@ class Connection(web.RequestHandler):
         response.force_close()
         return response
 
-    async def _finish(
-        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer; what aiohttp refuses before any of our code sees it is answered in our form too."""
-        if isinstance(resp, Ready):
-            if request.version == HttpVersion11 and request.method != "HEAD" and not self._upgraded:
-                return resp, await self._send(request, resp)
-            resp = resp.response()
-        if isinstance(resp, web.HTTPException):
-            resp = as_problem(resp)
-        resp.headers["Server"] = SERVER
-        return await super().finish_response(request, resp, start_time)
-
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer, and note that aiohttp has one less to give."""
+        """Send an answer; what aiohttp refuses before any of our code sees it is answered in our form too."""
+        if isinstance(resp, web.HTTPException):
+            resp = as_problem(resp)
+        resp.headers["Server"] = SERVER
         try:
-            return await self._finish(request, resp, start_time)
+            return await super().finish_response(request, resp, start_time)
         finally:
             if self._siding is not None:
                 self._siding.left -= 1
@@ -155,20 +145,6 @@ class Connection(web.RequestHandler):
         self.data_received(held)
         if not (self._reading_paused or self._buffer_paused or self._held):
             self._resume_transport_reading()
-
-    async def _send(self, request: web.BaseRequest, answer: Ready) -> bool:
-        """Send an answer, and return whether nobody is there any more to take it."""
-        if not request.keep_alive:
-            answer.force_close()
-        if self.transport is None or self.transport.is_closing():
-            return True
-        self.transport.write(answer.encode())
-        if self._paused:
-            try:
-                await self._drain_helper()
-            except ConnectionError:
-                return True
-        return False
 
 
 def _host_of(peer: str | tuple[Any, ...] | None) -> str | None:

@@ -44,8 +44,8 @@ class Head:
 class Ready(web.StreamResponse):
     """An answer of which only body, date and a few further headers are its own.
 
-    It is an answer to aiohttp, which never gets to write it: `Connection.finish_response` does, and
-    the application's outermost middleware takes `response()` instead.
+    It is an answer to aiohttp, which never gets to write it: on the short way `Connection` does, and on the
+    long one the outermost middleware takes `response()` instead.
 
     Args:
         head: what it shares with others.
@@ -88,13 +88,9 @@ class Ready(web.StreamResponse):
 
     def response(self) -> web.Response:
         """Return the same answer for aiohttp to write."""
-        added = (line.split(": ", 1) for line in self.tail.decode().split("\r\n") if line)
-        headers = {**self.head.headers, **self.more, **dict(added)}
-        answer = web.Response(status=self.status, headers=headers)
+        answer = web.Response(status=self.status, headers={**self.head.headers, **self.more})
         if self.head.has_body:
             answer.body = self.body
-        if not self._keep_alive:
-            answer.force_close()
         return answer
 
 

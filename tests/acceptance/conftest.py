@@ -18,6 +18,7 @@ from counter.database import connected
 from counter.listen import listening
 from counter.sites.model import Site, SiteSettings
 from counter.sites.store import SiteStore
+from tests.acceptance.instance import Launcher, launcher_of
 from tests.rights import with_least_rights
 
 PERSON = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36"
@@ -122,4 +123,13 @@ async def service(settings: Settings) -> AsyncIterator[Running]:
     """A running service with the site `portal`."""
     async with running(settings, SetClock()) as found:
         await found.add_site()
+        yield found
+
+
+@pytest.fixture
+async def launcher(settings: Settings, tmp_path: Path) -> AsyncIterator[Launcher]:
+    """Starts instances that know the site `portal`."""
+    async with connected(settings.database_url.get_secret_value()) as connection:
+        await SiteStore(connection).add("portal", SiteSettings())
+    async with launcher_of(settings, tmp_path) as found:
         yield found

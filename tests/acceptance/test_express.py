@@ -154,3 +154,17 @@ async def test_client_that_leaves_before_its_answer(service: Running, redis_url:
         await client.execute_command("CLIENT", "UNPAUSE")
     assert (await other).status == 204
     assert (await service.widget(metric="views"))["total"] == 2
+
+
+async def test_hits_at_once_are_answered_with_what_came_before(service: Running) -> None:
+    """However hits share their readings, each answer has its own hit and all that were answered before it."""
+    answered, shown = 0, []
+    for wave in (1, 20, 1, 30, 5):
+        answers = await asyncio.gather(*(service.hit("/many") for _hit in range(wave)))
+        views = [(await answer.json())["page"]["views"] for answer in answers]
+        assert min(views) > answered
+        answered += wave
+        assert max(views) == answered
+        shown.append(max(views))
+    assert shown == sorted(shown)
+    assert (await service.widget(metric="views"))["total"] == answered

@@ -15,10 +15,8 @@ from aiohttp import ClientError, ClientSession, TCPConnector, UnixConnector
 
 from counter.config import Settings
 from counter.database import connected
-from counter.sites.model import SiteSettings
-from counter.sites.store import SiteStore
 from tests.acceptance.conftest import PERSON
-from tests.acceptance.instance import PATIENCE_SECONDS, Launcher, launch, launcher_of, listening_socket
+from tests.acceptance.instance import PATIENCE_SECONDS, Launcher, launch, listening_socket
 
 LONG = "3600"
 """Drain seconds that no test waits for: what ends sooner ends by something else."""
@@ -28,15 +26,6 @@ HEAD = (
     f"POST /v1/hits?quiet=1 HTTP/1.1\r\nHost: counter\r\nUser-Agent: {PERSON}\r\n"
     f"Content-Type: text/plain\r\nX-Forwarded-For: 192.0.2.1\r\nContent-Length: {len(BODY)}\r\n"
 ).encode()
-
-
-@pytest.fixture
-async def launcher(settings: Settings, tmp_path: Path) -> AsyncIterator[Launcher]:
-    """Starts instances that know the site `portal`."""
-    async with connected(settings.database_url.get_secret_value()) as connection:
-        await SiteStore(connection).add("portal", SiteSettings())
-    async with launcher_of(settings, tmp_path) as found:
-        yield found
 
 
 async def stored_views(settings: Settings) -> int:

@@ -25,7 +25,6 @@ from tests.acceptance.instance import (
     Instance,
     Launcher,
     environment_of,
-    launcher_of,
 )
 from tests.acceptance.test_privacy import AGENT, IPV4, LONG_NEEDLES, NEEDLES, import_log, serving
 from tests.acceptance.traces import find
@@ -44,15 +43,6 @@ SERVER, CLIENT, INTERNAL = 2, 3, 1
 @pytest.fixture
 async def collector() -> AsyncIterator[Collector]:
     async with collecting() as found:
-        yield found
-
-
-@pytest.fixture
-async def launcher(settings: Settings, tmp_path: Path) -> AsyncIterator[Launcher]:
-    """Starts instances that know the site `portal`."""
-    async with connected(settings.database_url.get_secret_value()) as connection:
-        await SiteStore(connection).add("portal", SiteSettings())
-    async with launcher_of(settings, tmp_path) as found:
         yield found
 
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 import socket
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -14,26 +13,14 @@ from aiohttp import ClientSession
 from prometheus_client.parser import text_string_to_metric_families
 
 from counter.config import Settings
-from counter.database import connected
 from counter.embedded.valkey import Valkey
-from counter.sites.model import SiteSettings
-from counter.sites.store import SiteStore
-from tests.acceptance.instance import PATIENCE_SECONDS, Instance, Launcher, launcher_of, listening_socket
+from tests.acceptance.instance import PATIENCE_SECONDS, Instance, Launcher, listening_socket
 from tests.acceptance.test_restart import LONG, Connection, Visitors, connection_to, stored_views
 
 TWO = {"COUNTER_WORKERS": "2"}
 IMPATIENT = {"COUNTER_WORKER_SILENT_SECONDS": "1.5", "COUNTER_DRAIN_SECONDS": "0"}
 REFUSED = 'counter_hits_total{result="address_rate"}'
 COUNTED = 'counter_hits_total{result="view"}'
-
-
-@pytest.fixture
-async def launcher(settings: Settings, tmp_path: Path) -> AsyncIterator[Launcher]:
-    """Starts instances that know the site `portal`."""
-    async with connected(settings.database_url.get_secret_value()) as connection:
-        await SiteStore(connection).add("portal", SiteSettings())
-    async with launcher_of(settings, tmp_path) as found:
-        yield found
 
 
 def workers_of(instance: Instance) -> list[psutil.Process]:

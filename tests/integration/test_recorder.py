@@ -95,6 +95,32 @@ async def test_hits_gather_while_a_batch_is_in_flight(hot: Hot, redis_url: str) 
     assert await counts(hot, site) == (1000, 1000)
 
 
+async def test_batch_waits_for_its_fellows(hot: Hot, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a large batch the next hit does not go alone: it goes when there are half as many."""
+    monkeypatch.setattr("counter.buckets.lane.GATHER_SECONDS", 60.0)  # so that only numbers send it
+    site = make_site()
+    async with recording(redis_url) as recorder:
+        await asyncio.gather(*(recorder.record(view(site, n)) for n in range(100)))
+        await hot.redis.config_resetstat()
+        first = asyncio.create_task(recorder.record(view(site, 100)))
+        for _turn in range(5):
+            await asyncio.sleep(0)
+        assert "cmdstat_evalsha" not in await hot.redis.info("commandstats")
+        await asyncio.gather(first, *(recorder.record(view(site, n)) for n in range(101, 150)))
+        assert (await hot.redis.info("commandstats"))["cmdstat_evalsha"]["calls"] == 1
+    assert await counts(hot, site) == (150, 150)
+
+
+async def test_server_that_ends_an_idle_connection(hot: Hot, redis_url: str) -> None:
+    """The next batch goes over another one."""
+    site = make_site()
+    async with recording(redis_url) as recorder:
+        await recorder.record(view(site))
+        await hot.redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        await recorder.record(view(site))
+    assert await counts(hot, site) == (2, 1)
+
+
 @pytest.mark.parametrize("passing", [0, 1, 5, 12])
 async def test_reply_that_is_cut_does_not_double(hot: Hot, link: Link, passing: int) -> None:
     """Redis counted the batch and the answer was lost at some byte: the same token comes again and is skipped."""
