@@ -23,6 +23,7 @@ from counter.imports.parsing import AUTO
 from counter.imports.plan import BOTS, REQUESTS, Bots, Options, Requests
 from counter.imports.sketches import open_sketches
 from counter.imports.tally import Tally
+from counter.memory import settled
 from counter.sites.store import SiteStore
 from counter.tracing.opening import followed
 from counter.tracing.tracing import Attributes
@@ -136,7 +137,8 @@ async def log_command(
 
             options = Options(requests, bots, format_, until.date() if until else None)
             log = LogFile(*in_time_order(files, format_), watch=watch)
-            tally = await importer.run(log, site, options, dry_run=dry_run)
+            with settled():
+                tally = await importer.run(log, site, options, dry_run=dry_run)
         span.note({"counter.views": tally.views if tally else 0})
     if tally is None:
         say(f"{log.name} is already imported, nothing changes")

@@ -140,8 +140,11 @@ def _clean(lines: list[bytes]) -> list[bytes]:
 def cut_after(block: bytes, lines: Iterable[int]) -> Iterator[bytes]:
     """Yield a block in pieces that end after so many lines, where it has as many."""
     begin = end = counted = 0
-    last = block.count(b"\n")
-    for number in sorted(number for number in lines if 0 < number <= last):
+    wanted = sorted(number for number in lines if number > 0)
+    last = block.count(b"\n") if wanted else 0
+    for number in wanted:
+        if number > last:
+            break
         while counted < number:
             end = block.index(b"\n", end) + 1
             counted += 1

@@ -31,8 +31,8 @@ from counter.rollup.rollup import Rollup
 from counter.rollup.rows import make_rows
 from counter.sites.model import Site
 
-DAYS_AT_ONCE: Final = 8
-PAGES_AT_ONCE: Final = 10_000
+DAYS_AT_ONCE: Final = 100
+PAGES_AT_ONCE: Final = 20_000
 _FOLDS: Final = 10
 
 OpenSketches = Callable[[], AbstractAsyncContextManager[Sketches]]
@@ -104,7 +104,9 @@ class Importer:
             async with self._connection.transaction():
                 tally.shown.append(await self._imports.figures(plan.site, today))
                 await self._refuse_live(plan.site, list(counts.days))
-                tally.days = await self._write(plan.site, buckets)
+                if dry_run:
+                    await self._name_pages(plan.site, buckets)
+                tally.days = await self._write(plan, buckets)
                 await self._imports.finish(plan, file.name, tally)
                 tally.shown.append(await self._imports.figures(plan.site, today))
                 take_back(dry_run=dry_run)
@@ -134,14 +136,18 @@ class Importer:
         while part := list(islice(paths, PAGES_AT_ONCE)):
             await self._imports.name_pages(site.id, part)
 
-    async def _write(self, site: Site, buckets: list[StoredBucket]) -> dict[date, Counts]:
+    async def _write(self, plan: Plan, buckets: list[StoredBucket]) -> dict[date, Counts]:
         """Write all days, and return what the site gained on each."""
         days: dict[date, Counts] = {}
+        ids = {plan.site.key: plan.site.id}
         for first in range(0, len(buckets), DAYS_AT_ONCE):
-            part = buckets[first : first + DAYS_AT_ONCE]
-            rows = await make_rows(LANE, {site.key: site.id}, part, self._rollup.buckets, self._aggregates)
+            part = [bucket._replace(pages={}) for bucket in buckets[first : first + DAYS_AT_ONCE]]
+            rows = await make_rows(LANE, ids, part, self._rollup.buckets, self._aggregates)
             await self._aggregates.write(rows)
             days |= {row.key.day: Counts(row.views, row.visits, row.visitors, row.bots) for row in rows}
+        pages = ((path, each.name.day, views) for each in buckets for path, views in each.pages.items())
+        while at_once := list(islice(pages, PAGES_AT_ONCE)):
+            await self._imports.add_pages(plan, at_once)
         return days
 
     async def _refuse_live(self, site: Site, days: list[date]) -> None:

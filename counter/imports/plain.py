@@ -1,11 +1,12 @@
 """Lines of the combined format with nothing unusual in them, as nearly all are: read at a glance. Pure.
 
-Six quotes cut such lines into columns all at once, and what clients, hours, requests and agents come to is
+Their quotes cut such lines into columns all at once, and what clients, hours, requests and agents come to is
 remembered, as the same ones come again and again. A line means what `parse_line` and `Chooser` make of it;
 whatever cannot be told at a glance is left to them.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence, Sized
 from typing import Final, Protocol, TypeVar
 
@@ -13,6 +14,7 @@ from counter.imports.chooser import Agent, Chooser, Page, Told, sender_of
 from counter.imports.logs import LoggedRequest, parse_time
 
 QUOTES: Final = 6
+"""Around request, referer and agent; a log may have more of them behind these."""
 LONGEST: Final = 600
 """Longer parts of lines are not remembered, so that they cannot fill the memory."""
 REQUESTS: Final = 16_384
@@ -21,17 +23,19 @@ VISITORS: Final = 65_536
 
 _CLIENT: Final = re.compile(r"\n([^ \t\n\r\f\v]+) [^\[\n]*", re.ASCII)
 _HOUR: Final = re.compile(r"\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:) ([+-]\d{4})\] ", re.ASCII)
-_STATUS: Final = re.compile(r" (\d{3}) ", re.ASCII)
 _SECONDS: Final = {
     f"{minute:02}:{second:02}": (minute * 60 + second) * 1000 for minute in range(60) for second in range(61)
 }
 """ms since the hour began; a leap second is the second after it."""
 
-# Where the parts of a head stand, from its end: `[17/May/2015:10:` `05:03` ` +0000] `; and of ` 200 12 `.
+# Where the parts of a head stand, from its end: `[17/May/2015:10:` `05:03` ` +0000] `.
 HOUR_BEGINS: Final = -29
 HOUR_ENDS: Final = -13
 ZONE_BEGINS: Final = -8
-STATUS_ENDS: Final = 5
+STATUS_DIGITS: Final = 3
+
+Columns = tuple[list[str], list[str], list[str], list[str]]
+"""Of some lines: a newline with all that stands before the request, the request, the status, the agent."""
 
 K = TypeVar("K", bound=Sized)
 V = TypeVar("V")
@@ -82,30 +86,38 @@ class PlainReader:
 
     def read(self, lines: Sequence[bytes], takes: Takes) -> None:
         """Read lines; those that are not plain are looked at by `takes`."""
+        columns = _columns(lines, max(QUOTES, lines[0].count(b'"')))
+        if columns:
+            self._read(columns, 0, takes)
+            return
+        counts = [line.count(b'"') for line in lines]
+        quotes = max(QUOTES, Counter(counts).most_common(1)[0][0])
         start = 0
-        for odd in _odd(lines):
-            self._read(lines[start:odd], start, takes)
-            takes.look(odd)
-            start = odd + 1
-        self._read(lines[start:], start, takes)
+        for odd, line in enumerate(lines):
+            if counts[odd] != quotes or b"\\" in line:
+                self._read_run(lines[start:odd], quotes, start, takes)
+                takes.look(odd)
+                start = odd + 1
+        self._read_run(lines[start:], quotes, start, takes)
 
-    def _read(self, lines: Sequence[bytes], start: int, takes: Takes) -> None:
-        """Read lines that have six quotes each and no escapes; the first one stands at `start`."""
-        parts = b"\n".join((b"", *lines)).decode("utf-8", "surrogateescape").split('"')
-        columns = (parts[column::QUOTES] for column in (0, 1, 2, 4, 5))
+    def _read_run(self, lines: Sequence[bytes], quotes: int, start: int, takes: Takes) -> None:
+        columns = _columns(lines, quotes)
+        if columns:
+            self._read(columns, start, takes)
+        else:
+            for place in range(start, start + len(lines)):
+                takes.look(place)
+
+    def _read(self, columns: Columns, start: int, takes: Takes) -> None:
+        """Read lines that were cut into columns; the first one stands at `start`."""
         senders, hours, pages, agents = self._senders, self._hours, self._pages, self._agents
         visitors, refuse = self._visitors, self._chooser.refuse
-        for place, (head, request, figures, between, text) in enumerate(zip(*columns, strict=False), start):
-            if head[0] != "\n":
-                head = head[head.index("\n") :]  # noqa: PLW2901 - before it is the end of another line
+        for place, (head, request, status, text) in enumerate(zip(*columns, strict=True), start):
             sender = senders[head[:HOUR_BEGINS]]
             begin_ms = hours[head[HOUR_BEGINS:HOUR_ENDS] + head[ZONE_BEGINS:]]
             after_ms = _SECONDS.get(head[HOUR_ENDS:ZONE_BEGINS])
-            page = pages[request + figures[:STATUS_ENDS]]
-            if (
-                sender is None or begin_ms is None or after_ms is None or page is None
-                or between != " " or figures[-1:] != " " or not figures[STATUS_ENDS:-1].isdigit()
-            ):  # fmt: skip
+            page = pages[request + status]
+            if sender is None or begin_ms is None or after_ms is None or page is None:
                 takes.look(place)
                 continue
             path, reason = page
@@ -120,9 +132,11 @@ class PlainReader:
             else:
                 takes.hits.append((at_ms, visitors[sender, agent], path))
 
-    def _page(self, spelt: str) -> Page | None:
-        request, status = spelt[:-STATUS_ENDS], _STATUS.fullmatch(spelt[-STATUS_ENDS:])
-        return self._chooser.page_of(LoggedRequest.of("", 0, request, status[1], None)) if status else None
+    def _page(self, told: str) -> Page | None:
+        request, status = told[:-STATUS_DIGITS], told[-STATUS_DIGITS:]
+        if not (status.isascii() and status.isdigit()):
+            return None
+        return self._chooser.page_of(LoggedRequest.of("", 0, request, status, None))
 
     def _agent(self, text: str) -> Agent:
         return self._chooser.agent_of("" if text == "-" else text)
@@ -131,12 +145,37 @@ class PlainReader:
         return self._chooser.visitor_of(*whose)
 
 
-def _odd(lines: Sequence[bytes]) -> list[int]:
-    """Return where lines stand that have another number of quotes, or escapes."""
-    quotes = [line.count(b'"') for line in lines]
-    if quotes.count(QUOTES) == len(lines) and b"\\" not in b"".join(lines):
+def _columns(lines: Sequence[bytes], quotes: int) -> Columns | None:
+    """Cut lines into columns if all of them have the same parts, else return None."""
+    text = b"\n".join((b"", *lines)).decode("utf-8", "surrogateescape")
+    parts = text.split('"')
+    if len(parts) != len(lines) * quotes + 1 or "\\" in text:
+        return None
+    heads = _heads(parts[:-1:quotes])
+    # Between request and referer: ` 200 12 ` of each line makes three words, of which the first one is empty.
+    words = "".join(parts[2::quotes]).split(" ")
+    statuses, sizes = words[1::3], words[2::3]
+    is_plain = (
+        heads
+        and parts[4::quotes].count(" ") == len(lines)
+        and len(words) == len(lines) * 3 + 1
+        and words[::3].count("") == len(lines) + 1
+        and set(map(len, statuses)) == {STATUS_DIGITS}
+        and "" not in sizes
+        and "".join(sizes).replace("-", "0").isdigit()
+    )
+    return (heads, parts[1::quotes], statuses, parts[5::quotes]) if is_plain else None
+
+
+def _heads(parts: list[str]) -> list[str]:
+    """Return what stands before the requests, without the end of another line; nothing if lines are mixed up.
+
+    There are as many newlines as lines, so if each of these parts has one, it has one only, and no other has.
+    """
+    places = [part.find("\n") for part in parts]
+    if -1 in places:
         return []
-    return [place for place, line in enumerate(lines) if quotes[place] != QUOTES or b"\\" in line]
+    return [part[place:] for part, place in zip(parts, places, strict=True)] if any(places) else parts
 
 
 def _sender(told: str) -> bytes | None:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from counter.database import Connection, read_query, translated
 from counter.errors import ImportFileError
 from counter.imports.plan import Plan
+from counter.imports.sketches import LANE
 from counter.imports.tally import Tally
 from counter.sites.calendar import period_starts
 from counter.sites.model import Site
@@ -68,6 +69,14 @@ class ImportStore:
         """Give an id to each page that has none."""
         with translated():
             await self._connection.execute(read_query("aggregates.name_pages"), [site_id] * len(paths), paths)
+
+    async def add_pages(self, plan: Plan, pages: Sequence[tuple[str, date, int]]) -> None:
+        """Write the views of pages, which have their ids, on some days."""
+        columns = [[page[column] for page in pages] for column in range(3)]
+        with translated():
+            await self._connection.execute(
+                read_query("imports.add_pages"), plan.site.id, LANE.lane, plan.generation, *columns
+            )
 
     async def finish(self, plan: Plan, file_name: str, tally: Tally) -> None:
         """Note that a file is imported."""

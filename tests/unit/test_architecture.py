@@ -105,6 +105,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "administration",
         "supervisor",
         "app",
+        "memory",
         "wiring",
         "embedded",
         "workers",

@@ -46,7 +46,7 @@ def nearly_plain(draw: st.DrawFn) -> bytes:
 
 
 junk = st.binary(max_size=30).map(lambda text: text.replace(b"\n", b""))
-logs = st.lists(st.one_of(st.just(LINE), nearly_plain(), nearly_plain(), junk), max_size=12)
+logs = st.lists(st.one_of(st.just(LINE), nearly_plain(), nearly_plain(), junk), min_size=1, max_size=12)
 
 
 def read_properly(lines: list[bytes], chosen: Options) -> tuple[list[Told], list[str], int]:
@@ -63,6 +63,8 @@ def read_properly(lines: list[bytes], chosen: Options) -> tuple[list[Told], list
 @given(logs, options)
 @example([LINE + b' "', LINE, b'" ' + LINE], Options())
 @example([b"", b"\xff", b'""""""', LINE], Options("all", "in"))
+@example([LINE + b' "more"', LINE, LINE + b' "more" 1'], Options())
+@example([LINE, LINE.replace(b" 1 ", b" 1 2 3 4 "), LINE], Options())
 def test_glance_sees_what_a_proper_look_sees(lines: list[bytes], chosen: Options) -> None:
     """Hits in their order, why others do not count, and what is malformed are the same for any lines."""
     parsed = parse_chunk(Rules(1, SITE.key, SITE.settings, chosen, "d" * 64), Chunk(COMBINED, 1, lines))
@@ -73,10 +75,17 @@ def test_glance_sees_what_a_proper_look_sees(lines: list[bytes], chosen: Options
 
 def test_usual_lines_need_no_proper_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is meant to be quick is."""
-    lines = [LINE, LINE.replace(b" - - ", b" - frank "), LINE + b" 0.123", LINE.replace(b"/a ", b"/b.css ")]
+    lines = [
+        LINE,
+        LINE.replace(b" - - ", b" - frank "),
+        LINE.replace(b" 1 ", b" - "),
+        LINE.replace(b"/a ", b"/b.css "),
+    ]
     monkeypatch.setattr("counter.imports.parsing.parser_of", lambda _format: None)
-    parsed = parse_chunk(Rules(1, SITE.key, SITE.settings, Options(), "d" * 64), Chunk(COMBINED, 1, lines))
-    assert (len(parsed.hits), parsed.skipped) == (3, {"a file, no page": 1})
+    for behind in (b"", b" 0.123", b' "203.0.113.7"', b' "a" 0.1 "b" "c"'):
+        chunk = Chunk(COMBINED, 1, [line + behind for line in lines])
+        parsed = parse_chunk(Rules(1, SITE.key, SITE.settings, Options(), "d" * 64), chunk)
+        assert (len(parsed.hits), parsed.skipped) == (3, {"a file, no page": 1})
 
 
 def test_memory_of_what_was_seen_is_bounded() -> None:
