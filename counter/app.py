@@ -36,7 +36,7 @@ from counter.tracing.opening import open_tracing
 from counter.tracing.tracing import Tracing
 from counter.widget.files import demo_routes, file_routes
 from counter.widget.signed import SignedScript
-from counter.wiring.durable import finder, refresher
+from counter.wiring.durable import finder, refresher, refresher_over
 from counter.wiring.hot import open_buckets
 from counter.wiring.lanes import make_lanes, rates, spool_place
 from counter.wiring.shown import make_shown
@@ -86,8 +86,7 @@ async def build(
         senders = Senders(settings.trusted_proxies, settings.forwarding_header, metrics.http)
         limits = Limits(rates(settings), asyncio.get_running_loop().time, remember)
         gate = Gate(salts, clock, limits, senders.find)
-        refresh_base = refresher(rollup, pool, clock)
-        shown = make_shown(settings, store, pool, sites, refresh_base, metrics, clock)
+        shown = make_shown(settings, store, pool, sites, refresher(rollup, pool, clock), metrics, clock)
         hits = HitHandlers(sites, gate, recorder, shown.answers.ask, metrics.http)
         short = [*hits.short(), *shown.widget.short()]
         always = strict_transport(settings.hsts_seconds)
@@ -101,7 +100,7 @@ async def build(
         scrape = make_scrape(settings, store, pool, sites, clock, metrics)
         readiness = Readiness(store, pool, sites, salts, spool_place(settings))
         admin = AdminHandlers(metrics.registry, readiness, scrape, stop or asyncio.Event()).routes()
-        admin += admin_api_routes(pool, metrics.admin, clock, refresh_base)
+        admin += admin_api_routes(pool, metrics.admin, clock, refresher_over(rollup, clock))
         yield Service(
             public=_application(metrics, public, around=follow.middlewares, always=always),
             express=None

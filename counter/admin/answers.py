@@ -1,5 +1,8 @@
 """How the admin listener answers."""
 
+from collections.abc import Mapping
+from http import HTTPStatus
+
 import msgspec
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -15,6 +18,18 @@ def health_json(body: object, status: int) -> web.Response:
         status=status,
         content_type="application/json",
         headers=NO_STORE | SAFE,
+    )
+
+
+def admin_json(
+    said: object, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Answer a question of the administration."""
+    return web.Response(
+        body=msgspec.json.encode(said),
+        status=status,
+        content_type="application/json",
+        headers={**NO_STORE, **SAFE, **(headers or {})},
     )
 
 

@@ -10,14 +10,17 @@ from aiohttp import web
 from counter.administration.plan import Wanted, wanted_of
 from counter.aggregates.entries import MAX_AMOUNT
 from counter.bodies import SlowBodyError, UnsupportedBodyError
-from counter.errors import InvalidInputError, TooLargeError
+from counter.errors import InvalidInputError, TooLargeError, UnknownSiteError
 
 MOST_LISTED: Final = 500
 MAX_BYTES: Final = 64 * 1024
 MAX_APPLY_BYTES: Final = 16 * 1024 * 1024
+MAX_LIST_BYTES: Final = 4 * 1024 * 1024
+"""A hundred thousand pages; more by command."""
 BODY_SECONDS: Final = 30.0
 MAX_TEXT: Final = 500
 _TYPES: Final = frozenset({"application/json", "application/merge-patch+json"})
+_LIST_TYPES: Final = frozenset({"text/csv"})
 
 
 async def read_object(request: web.Request, names: set[str] | None, limit: int = MAX_BYTES) -> dict[str, Any]:
@@ -31,17 +34,7 @@ async def read_object(request: web.Request, names: set[str] | None, limit: int =
     Raises:
         UnsupportedBodyError, TooLargeError, SlowBodyError, InvalidInputError: it brings something else.
     """
-    if request.content_type not in _TYPES or "Content-Encoding" in request.headers:
-        raise UnsupportedBodyError("the body is application/json, not compressed")
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while chunk := await request.content.readany():
-                body += chunk
-                if len(body) > limit:
-                    raise TooLargeError
-    except TimeoutError as error:
-        raise SlowBodyError("the body does not come") from error
+    body = await _read(request, _TYPES, limit)
     try:
         found = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -51,6 +44,54 @@ async def read_object(request: web.Request, names: set[str] | None, limit: int =
     if names is not None and (strange := sorted(set(found) - names)):
         raise InvalidInputError(f"{strange[0][:MAX_TEXT]!a} is not one of {', '.join(sorted(names))}")
     return found
+
+
+async def read_list(request: web.Request) -> bytes:
+    """Return the CSV that a request brings.
+
+    Raises:
+        UnsupportedBodyError, TooLargeError, SlowBodyError: it brings something else.
+    """
+    return bytes(await _read(request, _LIST_TYPES, MAX_LIST_BYTES))
+
+
+async def _read(request: web.Request, types: frozenset[str], limit: int) -> bytearray:
+    if request.content_type not in types or "Content-Encoding" in request.headers:
+        raise UnsupportedBodyError(f"the body is {min(types)}, not compressed")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while chunk := await request.content.readany():
+                body += chunk
+                if len(body) > limit:
+                    raise TooLargeError
+    except TimeoutError as error:
+        raise SlowBodyError("the body does not come") from error
+    return body
+
+
+def site_key(request: web.Request) -> str:
+    """Return the key of the site that an address names.
+
+    Raises:
+        UnknownSiteError: no site can have it.
+    """
+    key = request.match_info["site"]
+    if "\0" in key or not key.isprintable():
+        raise UnknownSiteError
+    return key
+
+
+def asked_flag(request: web.Request, name: str) -> bool:
+    """Return a flag of the query, false if it is not there.
+
+    Raises:
+        InvalidInputError: it is neither true nor false.
+    """
+    value = request.query.get(name, "false")
+    if value not in {"true", "false"}:
+        raise InvalidInputError(f"{name} is true or false")
+    return value == "true"
 
 
 def asked_limit(request: web.Request) -> int:

@@ -31,6 +31,19 @@ class Balances(NamedTuple):
     source: str
 
 
+def read_balances(body: bytes, name: str, query_allow: tuple[str, ...]) -> Balances:
+    """Read a list as it comes over the wire or from a file.
+
+    Raises:
+        SiteError: it is not in UTF-8, or a line is no pair of a path and views; the message has its number.
+    """
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SiteError(f"{name} is not in UTF-8") from error
+    return parse_balances(text, name, query_allow)
+
+
 def parse_balances(text: str, name: str, query_allow: tuple[str, ...]) -> Balances:
     """Read a CSV of paths (or URLs) and views, with or without a headline `path,views`.
 

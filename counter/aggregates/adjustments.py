@@ -1,6 +1,6 @@
 """The ledger: opening balances and corrections, only ever added to, each with its author and reason."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Final, NamedTuple
 
@@ -11,6 +11,8 @@ from counter.errors import SiteError
 MAX_WORDS: Final = 500
 MOST_ROWS: Final = 1000
 ADD_SECONDS: Final = 60
+ROWS_AT_ONCE: Final = 5000
+"""More would keep the loop busy for so long that hits wait."""
 
 
 class Adjustment(NamedTuple):
@@ -68,6 +70,24 @@ class Ledger:
                 return await self._enter(
                     site_id, [(entry, reason, None) for entry in entries], author, source
                 )
+
+    async def set_totals(
+        self, site_id: int, site_key: str, totals: Mapping[str, int], reason: str, author: str
+    ) -> list[int]:
+        """Add what is missing so that some metrics show a total as far as it is rolled up; return the ids.
+
+        Raises:
+            SiteError: the reason or the author is missing.
+            AggregatesUnavailableError: nothing was added.
+        """
+        with translated():
+            async with self._connection.transaction():
+                # Two who say the same total at once must not both add what is missing.
+                await self._connection.execute(read_query("adjustments.lock"))
+                shown = await self.totals(site_key)
+                missing = [Entry(metric, total - shown[metric]) for metric, total in totals.items()]
+                rows = [(entry, reason, None) for entry in missing if entry.amount]
+                return await self._enter(site_id, rows, author, None)
 
     async def reverse(self, site_id: int, ids: Sequence[int], reason: str, author: str) -> list[int]:
         """Take rows back by rows with the opposite amounts, all or none, and return the ids of these.
@@ -130,20 +150,28 @@ class Ledger:
     ) -> list[int]:
         entries = [entry for entry, _reason, _reverses in rows]
         _check(entries, [*{reason for _entry, reason, _reverses in rows}, author])
+        ids: list[int] = []
+        for first in range(0, len(rows), ROWS_AT_ONCE):
+            ids += await self._add(site_id, rows[first : first + ROWS_AT_ONCE], author, source)
+        await self._check_signs(site_id, entries)
+        return ids
+
+    async def _add(
+        self, site_id: int, rows: Sequence[tuple[Entry, str, int | None]], author: str, source: str | None
+    ) -> list[int]:
         added = await self._connection.fetch(
             read_query("adjustments.add"),
             site_id,
-            [entry.metric for entry in entries],
-            [entry.amount for entry in entries],
-            [entry.day for entry in entries],
-            [entry.page for entry in entries],
+            [entry.metric for entry, _reason, _reverses in rows],
+            [entry.amount for entry, _reason, _reverses in rows],
+            [entry.day for entry, _reason, _reverses in rows],
+            [entry.page for entry, _reason, _reverses in rows],
             [reason.strip() for _entry, reason, _reverses in rows],
             author.strip(),
             [reverses for _entry, _reason, reverses in rows],
             source,
             timeout=ADD_SECONDS,
         )
-        await self._check_signs(site_id, entries)
         return [row["id"] for row in added]
 
     async def _check_signs(self, site_id: int, entries: Sequence[Entry]) -> None:

@@ -17,7 +17,7 @@ from counter.administration.balances import (
     checked_page,
     entries_of,
     metrics_of,
-    parse_balances,
+    read_balances,
 )
 from counter.aggregates.adjustments import MOST_ROWS, Adjustment, Ledger
 from counter.aggregates.entries import Entry
@@ -134,11 +134,11 @@ async def _enter(both: Counts, site: Site, options: dict[str, Any]) -> str:
     reason, author = options["reason"], options["author"] or actor()
     query_allow = site.settings.query_allow
     if file := options["file"]:
-        balances = parse_balances(_text(file), file.name, query_allow)
+        balances = read_balances(file.read_bytes(), file.name, query_allow)
         added = await ledger.enter(site.id, entries_of(balances), reason, author, balances.source)
         return f"added views of {len(added):,} pages"
     if file := options["reversed_file"]:
-        balances = parse_balances(_text(file), file.name, query_allow)
+        balances = read_balances(file.read_bytes(), file.name, query_allow)
         added = await ledger.reverse_source(site.id, balances.source, reason, author)
         return f"took back {len(added):,} rows"
     if options["reversed_ids"]:
@@ -148,17 +148,18 @@ async def _enter(both: Counts, site: Site, options: dict[str, Any]) -> str:
     day = checked_day(_date(options["day"]), site.span_of(system_clock()).day)
     metrics = metrics_of(options["metric"], page)
     if options["amount"] is None:
-        shown = await ledger.totals(site.key)
-        amounts = {name: options["total"] - shown[name] for name in metrics}
-    else:
-        amounts = dict.fromkeys(metrics, options["amount"])
-    entries = [Entry(name, amount, day, page) for name, amount in amounts.items() if amount]
-    await ledger.enter(site.id, entries, reason, author)
-    return f"{amounts['views']:+,} views of {page}" if page else ""
+        totals = dict.fromkeys(metrics, options["total"])
+        await ledger.set_totals(site.id, site.key, totals, reason, author)
+        return ""
+    amount = options["amount"]
+    await ledger.enter(
+        site.id, [Entry(name, amount, day, page) for name in metrics if amount], reason, author
+    )
+    return f"{amount:+,} views of {page}" if page else ""
 
 
 def _preview(site: Site, file: Path) -> None:
-    balances = parse_balances(_text(file), file.name, site.settings.query_allow)
+    balances = read_balances(file.read_bytes(), file.name, site.settings.query_allow)
     most = sorted(balances.views.items(), key=lambda found: (-found[1], found[0]))
     say(
         f"{balances.lines:,} lines: {len(most):,} pages, {sum(balances.views.values()):,} views; "
@@ -180,13 +181,6 @@ async def _list(settings: Settings, key: str, *, as_json: bool) -> None:
         say(json({"adjustments": [row._asdict() for row in rows]}))
     else:
         print_ledger(rows)
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise click.UsageError(f"{file.name} is not in UTF-8") from error
 
 
 def _date(moment: datetime | None) -> date | None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from counter.aggregates.store import AggregateStore
 from counter.buckets.delivery import FindCounted, SiteDay
 from counter.clock import Clock
-from counter.database import Pool, acquired
+from counter.database import Connection, Pool, acquired
 from counter.rollup.rollup import Rollup
 
 
@@ -27,5 +27,14 @@ def refresher(rollup: Rollup, pool: Pool, clock: Clock) -> Callable[[str], Await
     async def refresh_base(site: str) -> None:
         async with acquired(pool) as connection:
             await rollup.refresh_base(site, AggregateStore(connection), clock())
+
+    return refresh_base
+
+
+def refresher_over(rollup: Rollup, clock: Clock) -> Callable[[str, Connection], Awaitable[object]]:
+    """Return what does the same over a connection that its caller has."""
+
+    async def refresh_base(site: str, connection: Connection) -> None:
+        await rollup.refresh_base(site, AggregateStore(connection), clock())
 
     return refresh_base

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tests.acceptance.test_commands import Shell
 from tests.rights import with_least_rights
 
 SITE = "/v1/admin/sites/portal"
+NO_LIST = "a" * 64
 ADDRESSES: list[tuple[str, str, object, dict[str, int]]] = [
     ("GET", "/v1/admin/sites", None, {"read": 200, "site": 200, "other": 200, "all": 200}),
     ("POST", "/v1/admin/sites", {"key": "new"}, {"read": 403, "site": 403, "other": 403, "all": 201}),
@@ -49,11 +51,23 @@ ADDRESSES: list[tuple[str, str, object, dict[str, int]]] = [
         {"reason": "x"},
         {"read": 403, "site": 201, "other": 403, "all": 400},
     ),
+    (
+        "POST",
+        f"{SITE}/adjustments/lists?dry_run=true",
+        "path,views\n/a,1\n",
+        {"read": 403, "site": 200, "other": 403, "all": 200},
+    ),
+    (
+        "POST",
+        f"{SITE}/adjustments/lists/{NO_LIST}/reversal",
+        {"reason": "x"},
+        {"read": 403, "site": 400, "other": 403, "all": 400},
+    ),
     ("GET", f"{SITE}/changes", None, {"read": 200, "site": 200, "other": 403, "all": 200}),
     ("GET", "/v1/admin/changes", None, {"read": 200, "site": 200, "other": 200, "all": 200}),
     ("DELETE", f"{SITE}?confirm=portal", None, {"read": 403, "site": 403, "other": 403, "all": 204}),
 ]
-"""Each address: method, path, body, and the status by scope; `other` is a token of another site."""
+"""Each address: method, path, body (a text is CSV), and the status by scope; `other` is a token of another site."""
 
 
 @dataclass
@@ -69,9 +83,11 @@ class Office:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if scope:
             sent.setdefault("Authorization", f"Bearer {self.tokens[scope]}")
+        is_list = isinstance(body, str | bytes)
         if body is not None:
-            sent["Content-Type"] = "application/json"
-        data = json.dumps(body) if body is not None else None
+            sent.setdefault("Content-Type", "text/csv" if is_list else "application/json")
+        whole = body if is_list or body is None else json.dumps(body)
+        data = BytesIO(whole.encode() if isinstance(whole, str) else whole) if whole is not None else None
         response = await self.service.session.request(
             method, self.service.admin + address, data=data, headers=sent
         )
@@ -116,7 +132,13 @@ async def test_each_address_for_each_scope(office: Office) -> None:
         if path.startswith("/v1/")
     }
     assert served == {
-        (method, path.partition("?")[0].replace("/portal", "/{site}").replace("/1/", "/{id}/"))
+        (
+            method,
+            path.partition("?")[0]
+            .replace("/portal", "/{site}")
+            .replace("/1/", "/{id}/")
+            .replace(NO_LIST, "{source}"),
+        )
         for method, path, _body, _statuses in ADDRESSES
     }
     found = {}
@@ -327,6 +349,74 @@ async def test_adjustment_shows_before_the_next_rollup(office: Office) -> None:
             pass
 
 
+async def test_total_starts_where_the_old_counter_was(office: Office) -> None:
+    """A total holds what Redis has not handed over yet; said again, or by two at once, it adds nothing."""
+    await office.service.hit()
+    body = {"total": 412_135, "reason": "old counter", "author": "văn phòng"}
+    both = await asyncio.gather(*(office.ask("POST", f"{SITE}/adjustments", body) for _ in range(2)))
+    assert sorted(answer.status for answer in both) == [200, 201]
+    rows = (await office.json("GET", f"{SITE}/adjustments"))["adjustments"]
+    assert {row["metric"]: row["amount"] for row in rows} == dict.fromkeys(
+        ("views", "visits", "visitors"), 412_134
+    )
+    assert {row["author"] for row in rows} == {"văn phòng"}
+    while (await office.service.widget())["total"] != 412_135:
+        pass
+    views = {"total": 500_000, "metric": "views", "reason": "correction"}
+    (row,) = (await office.json("POST", f"{SITE}/adjustments", views))["adjustments"]
+    assert (row["metric"], row["amount"]) == ("views", 87_865)
+    (change, *_) = (await office.json("GET", f"{SITE}/changes"))["changes"]
+    assert (change["actor"], change["after"]["reason"]) == ("token head", "correction")
+
+
+async def test_list_of_old_views(office: Office) -> None:
+    """Views of many pages come as CSV, all or none, once, and are taken back together."""
+    lists = f"{SITE}/adjustments/lists"
+    old = "\ufeffpath,views\n/tin/1,969\n/tin/2/,31\nhttps://xa.example/tin/2?utm=x,9\n/tin/3,0\n"
+    tried = await office.json("POST", f"{lists}?dry_run=true", old)
+    source = tried["source"]
+    assert tried == {"source": source, "lines": 4, "pages": 3, "views": 1009, "added": 0}
+    assert (await office.json("GET", f"{SITE}/adjustments"))["adjustments"] == []
+    assert (await office.ask("POST", lists, old)).status == 400  # no reason
+    assert await office.json("POST", f"{lists}?reason=old%20counter", old) == {**tried, "added": 2}
+    again = await office.ask("POST", f"{lists}?reason=again", old)
+    assert (again.status, "in the ledger already" in (await again.json())["detail"]) == (400, True)
+
+    async def views() -> list[int]:
+        page = await office.service.get("/v1/sites/portal/pages?path=/tin/1&path=/tin/2")
+        return [found["views"] for found in (await page.json())["pages"]]
+
+    while await views() != [969, 40]:
+        pass
+    rows = (await office.json("GET", f"{SITE}/adjustments"))["adjustments"]
+    assert {row["author"] for row in rows} == {"token head"}
+    taken = await office.json("POST", f"{lists}/{source}/reversal", {"reason": "wrong list"})
+    assert taken == {"source": source, "added": 2}
+    while await views() != [0, 0]:
+        pass
+    assert (await office.ask("POST", f"{lists}/{source}/reversal", {"reason": "x"})).status == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "complaint"),
+    [
+        ("path,views\n/a,1\n/b,x\n", 400, "the list:3:"),
+        (b"path,views\n/\xff,1\n", 400, "not in UTF-8"),
+        ("", 400, "no line"),
+        ("/a," + "1" * 30, 400, "the views are"),
+        ("/a,1\n" * 900_000, 413, ""),
+        ({"reason": "x"}, 415, "text/csv"),
+    ],
+    ids=["line", "encoding", "empty", "number", "size", "type"],
+)
+async def test_list_that_is_none(office: Office, body: object, status: int, complaint: str) -> None:
+    """A list is taken whole or not at all, is bounded, and a mistake is told with its line."""
+    answer = await office.ask("POST", f"{SITE}/adjustments/lists?reason=x", body)
+    assert answer.status == status
+    assert complaint in (await answer.json())["detail"]
+    assert (await office.json("GET", f"{SITE}/adjustments"))["adjustments"] == []
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -344,6 +434,12 @@ async def test_adjustment_shows_before_the_next_rollup(office: Office) -> None:
         {"amount": 1, "reason": ""},
         {"amount": 1, "reason": "\0"},
         {"amount": 1, "page": "\ud800"},
+        {},
+        {"total": -1},
+        {"total": 5, "amount": 5},
+        {"total": 5, "day": "2026-06-01"},
+        {"total": 5, "page": "/a"},
+        {"total": 5, "metric": "bots"},
     ],
 )
 async def test_adjustment_that_would_lie(office: Office, body: dict[str, Any]) -> None:
@@ -361,11 +457,13 @@ async def test_examples_of_the_documentation(
     page = (here / "docs" / "administration.md").read_text(encoding="utf-8")
     shell = Shell(settings)
     files = {name: str(tmp_path / name) for name in ("sites.yaml", "old.csv")}
+    lists: dict[str, str] = {}
     commands = requests = 0
     for kind, block in re.findall(r"```(\S+)\n(.*?)```", page, re.DOTALL):
         if kind == "yaml":
             (tmp_path / "sites.yaml").write_text(block, encoding="utf-8")
         if kind == "csv":
+            lists["old.csv"] = block
             (tmp_path / "old.csv").write_text(block, encoding="utf-8")
         for line in block.replace("\\\n", "").splitlines() if kind == "sh" else ():
             words = shlex.split(line, comments=True)
@@ -376,6 +474,8 @@ async def test_examples_of_the_documentation(
                 options = dict(pairwise(words))
                 address = words[-1].removeprefix("http://127.0.0.1:8081")
                 body = json.loads(options["-d"]) if "-d" in options else None
+                if "--data-binary" in options:
+                    body = lists[options["--data-binary"].removeprefix("@")]
                 answer = await office.ask(options.get("-X", "POST" if body else "GET"), address, body)
                 assert answer.status < 300, (line, await answer.text())
                 requests += 1
