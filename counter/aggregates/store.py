@@ -157,13 +157,16 @@ class AggregateStore:
 
     async def days(
         self, sites: Sequence[int], without: Sequence[RowKey], first_day: date
-    ) -> dict[tuple[int, date], Sums]:
-        """Return each site's sums of each day since `first_day` that has any, but for some rows."""
+    ) -> dict[tuple[int, date], tuple[Sums, int]]:
+        """Return each site's sums of each day since `first_day` that has any, but for some rows.
+
+        Beside the sums stands how many of the visitors no sketch has, so that they are apart from all others.
+        """
         with translated():
             rows = await self._connection.fetch(
                 read_query("aggregates.days"), sites, *_key_columns(without), first_day
             )
-        return {(row[0], row[1]): Sums(*row[2:]) for row in map(tuple, rows)}
+        return {(row[0], row[1]): (Sums(*row[2:-1]), row[-1]) for row in map(tuple, rows)}
 
     async def adjusted_days(self, sites: Sequence[int], first_day: date) -> dict[tuple[int, date], Sums]:
         """Return the sums of each site's adjustments of each day since `first_day` that has any."""

@@ -35,11 +35,23 @@ class Base(msgspec.Struct, frozen=True):
         total: adjustments and all closed buckets of all days.
         days: the closed buckets of each of the last `BASE_DAYS` days that has any.
         adjusted: the adjustments of each of these days that has any; `total` has them too.
+        apart: visitors of each of these days that no sketch has, as those of an import; `days` has them too.
     """
 
     total: Counts = Counts()
     days: dict[date, Counts] = msgspec.field(default_factory=dict)
     adjusted: dict[date, Counts] = msgspec.field(default_factory=dict)
+    apart: dict[date, int] = msgspec.field(default_factory=dict)
+
+    def gained(self, day: date, estimate: int) -> int:
+        """Return how many visitors the open buckets of a day add to its closed ones.
+
+        Args:
+            day: that has open buckets.
+            estimate: of all sketches of the day, those of closed buckets included.
+        """
+        sketched = self.days.get(day, Counts()).visitors - self.apart.get(day, 0)
+        return max(0, estimate - sketched)
 
 
 class OpenBucket(msgspec.Struct, frozen=True):

@@ -254,7 +254,7 @@ def _unwritten(reading: Reading) -> Counts:
             unwritten += _plain(_less(bucket.shown, bucket.row.figures.counts))
     for day, estimate in reading.visitors.items():
         # Visitors of a day are told for all its buckets together.
-        gained = max(0, estimate - reading.base.days.get(day, Counts()).visitors)
+        gained = reading.base.gained(day, estimate)
         unwritten += Counts(visitors=gained - _open_rows(reading, day).visitors)
     return unwritten
 

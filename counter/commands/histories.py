@@ -80,7 +80,7 @@ async def _import(
     async with followed("import", told_of), counts(settings) as both:
         site = await SiteStore(both.connection).find(chosen["key"])
         today = site.span_of(system_clock()).day
-        history = History(today, until.date() if until else None)
+        history = History(until.date() if until else None)
         with Progress(console=console, disable=not console.is_terminal) as progress:
 
             def watch(raw: BinaryIO, doing: str) -> BinaryIO:

@@ -66,16 +66,14 @@ class History:
     """Adds up what a source tells of a site.
 
     Args:
-        today: the site-local day, which goes on.
         until: the last day that counts; None for all.
     """
 
-    def __init__(self, today: date, until: date | None = None) -> None:
+    def __init__(self, until: date | None = None) -> None:
         self.bad = 0
         self.examples: list[Bad] = []
         self.records = 0
         self.left_out: set[date] = set()
-        self._today = today
         self._until = until
         self._days: dict[date, DayParts] = defaultdict(DayParts)
         self._pages: dict[date | None, dict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -140,17 +138,9 @@ class History:
         dated = sum((row.counts for row in rows.values()), Counts())
         opening = make_row(opening_day, None, self._pages.get(None, {}))
         undated = self._undated(dated, opening.counts.views)
-        kept = [self._without_open_visitors(rows[day], undated) for day in self.days]
+        kept = [rows[day] for day in self.days]
         first = [opening] if opening.pages else []
         return Settled(first + kept, {metric: amount for metric, amount in undated.items() if amount})
-
-    def _without_open_visitors(self, row: DayRow, undated: dict[str, int]) -> DayRow:
-        """Put the visitors of a day that goes on into the ledger: others cannot be told from them."""
-        if row.day < self._today:
-            return row
-        undated["visitors"] += row.counts.visitors
-        counts = row.counts
-        return row._replace(counts=Counts(counts.views, counts.visits, 0, counts.bots))
 
     def _undated(self, dated: Counts, opening_views: int) -> dict[str, int]:
         """Return of each metric what is in no row: the total without its days, and what came before."""

@@ -12,10 +12,8 @@ from datetime import date, timedelta
 from itertools import islice
 from typing import Final
 
-from counter.aggregates.store import AggregateStore
+from counter.aggregates.store import AggregateStore, Row, RowKey
 from counter.buckets.base import Counts
-from counter.buckets.keys import BucketName
-from counter.buckets.stored import StoredBucket
 from counter.clock import Clock
 from counter.database import Connection, translated
 from counter.errors import ImportFileError
@@ -28,7 +26,6 @@ from counter.imports.sketches import LANE, Sketches, patiently
 from counter.imports.store import Imported, ImportStore, TakenBackError, take_back
 from counter.imports.tally import Tally
 from counter.rollup.rollup import Rollup
-from counter.rollup.rows import make_rows
 from counter.sites.model import Site
 
 DAYS_AT_ONCE: Final = 100
@@ -93,20 +90,21 @@ class Importer:
         tally, counts = Tally(), LogCounts(plan.site)
         async with self._open_sketches() as sketches:
             await self._count(file, contents, plan, (tally, counts, sketches))
-            buckets = [_bucket(plan, day, counts, sketches) for day in sorted(counts.days)]
+            rows = [_row(plan, day, counts, sketches) for day in sorted(counts.days)]
         if tally.malformed + tally.skipped[DIRECTIVE] == tally.lines:
             raise ImportFileError(f"{file.name} has no line of an access log")
         if not dry_run:
             # Beforehand: two transactions that both name pages could wait for each other.
-            await self._name_pages(plan.site, buckets)
+            await self._name_pages(plan.site, rows)
+        tally.days = {row.key.day: Counts(row.views, row.visits, row.visitors, row.bots) for row in rows}
         today = plan.site.span_of(self._clock()).day
         with suppress(TakenBackError), translated():
             async with self._connection.transaction():
                 tally.shown.append(await self._imports.figures(plan.site, today))
                 await self._refuse_live(plan.site, list(counts.days))
                 if dry_run:
-                    await self._name_pages(plan.site, buckets)
-                tally.days = await self._write(plan, buckets)
+                    await self._name_pages(plan.site, rows)
+                await self._write(plan, rows)
                 await self._imports.finish(plan, file.name, tally)
                 tally.shown.append(await self._imports.figures(plan.site, today))
                 take_back(dry_run=dry_run)
@@ -131,24 +129,18 @@ class Importer:
         counts.take(hits)
         await sketches.add(counts.visitors.rest())
 
-    async def _name_pages(self, site: Site, buckets: list[StoredBucket]) -> None:
-        paths = iter(sorted({path for bucket in buckets for path in bucket.pages}))
+    async def _name_pages(self, site: Site, rows: list[Row]) -> None:
+        paths = iter(sorted({path for row in rows for path in row.pages}))
         while part := list(islice(paths, PAGES_AT_ONCE)):
             await self._imports.name_pages(site.id, part)
 
-    async def _write(self, plan: Plan, buckets: list[StoredBucket]) -> dict[date, Counts]:
-        """Write all days, and return what the site gained on each."""
-        days: dict[date, Counts] = {}
-        ids = {plan.site.key: plan.site.id}
-        for first in range(0, len(buckets), DAYS_AT_ONCE):
-            part = [bucket._replace(pages={}) for bucket in buckets[first : first + DAYS_AT_ONCE]]
-            rows = await make_rows(LANE, ids, part, self._rollup.buckets, self._aggregates)
-            await self._aggregates.write(rows)
-            days |= {row.key.day: Counts(row.views, row.visits, row.visitors, row.bots) for row in rows}
-        pages = ((path, each.name.day, views) for each in buckets for path, views in each.pages.items())
+    async def _write(self, plan: Plan, rows: list[Row]) -> None:
+        for first in range(0, len(rows), DAYS_AT_ONCE):
+            days = rows[first : first + DAYS_AT_ONCE]
+            await self._aggregates.write([row._replace(pages={}) for row in days])
+        pages = ((path, row.key.day, views) for row in rows for path, views in row.pages.items())
         while at_once := list(islice(pages, PAGES_AT_ONCE)):
             await self._imports.add_pages(plan, at_once)
-        return days
 
     async def _refuse_live(self, site: Site, days: list[date]) -> None:
         """Let no day count twice that was counted live, unless it is asked for."""
@@ -170,19 +162,23 @@ class Importer:
         raise ImportFileError("the rows are written, but not yet shown; run the same command again")
 
 
-def _bucket(plan: Plan, day: date, counts: LogCounts, sketches: Sketches) -> StoredBucket:
-    """Return a day as a bucket, with the exact number of visitors where that is known."""
-    sketch, counted, exact = sketches.of(day), counts.days[day], counts.visitors.days.get(day)
-    visitors = sketch.visitors if exact is None else exact
-    views, visits = sum(counted.hour_views), sum(counted.hour_visits)
-    return StoredBucket(
-        name=BucketName(plan.site.key, day, plan.generation),
-        part=0,
-        version=1,
-        counts=Counts(views, visits, visitors, counted.bots),
+def _row(plan: Plan, day: date, counts: LogCounts, sketches: Sketches) -> Row:
+    """Return the row of a day, with the exact number of visitors where that is known.
+
+    It keeps no sketch: the ids of its visitors are nobody else's, so comparing them would only add the errors
+    of estimates.
+    """
+    counted, exact = counts.days[day], counts.visitors.days.get(day, 0)
+    return Row(
+        key=RowKey(plan.site.id, day, plan.generation, 0, LANE.lane),
+        views=sum(counted.hour_views),
+        visits=sum(counted.hour_visits),
+        visitors=sketches.of(day).visitors if exact is None else exact,
+        bots=counted.bots,
         hour_views=counted.hour_views,
         hour_visits=counted.hour_visits,
-        sketch=sketch.body,
+        sketch=b"",
+        version=1,
         pages=counted.pages,
         tokens={},
     )

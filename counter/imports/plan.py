@@ -58,6 +58,6 @@ class Plan:
         """The key of the visitor ids.
 
         It follows from the file, so that the same file always gives the same numbers. Whoever has it has the
-        file, where the addresses stand anyway; without the file nobody can tell who is in the sketches.
+        file, where the addresses stand anyway; no id is kept.
         """
         return blake2b(self.digest.encode(), digest_size=32, person=b"counter import").digest()

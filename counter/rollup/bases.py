@@ -16,12 +16,15 @@ async def make_bases(
     first_day = datetime.fromtimestamp(now_ms // 1000, UTC).date() - timedelta(days=BASE_DAYS)
     totals = await aggregates.totals(sites, without)
     days: dict[int, dict[date, Counts]] = defaultdict(dict)
-    for (site, day), sums in (await aggregates.days(sites, without, first_day)).items():
+    apart: dict[int, dict[date, int]] = defaultdict(dict)
+    for (site, day), (sums, unsketched) in (await aggregates.days(sites, without, first_day)).items():
         days[site][day] = Counts(*sums)
+        if unsketched:
+            apart[site][day] = unsketched
     adjusted: dict[int, dict[date, Counts]] = defaultdict(dict)
     for (site, day), sums in (await aggregates.adjusted_days(sites, first_day)).items():
         adjusted[site][day] = Counts(*sums)
-    return {site: Base(Counts(*totals[site]), days[site], adjusted[site]) for site in sites}
+    return {site: Base(Counts(*totals[site]), days[site], adjusted[site], apart[site]) for site in sites}
 
 
 async def earlier_sketches(

@@ -42,8 +42,7 @@ def add_up(live: LiveSite, as_of_ms: int) -> Snapshot:
         days[bucket.day] = days.get(bucket.day, Counts()) + bucket.counts
         total += bucket.counts
     for day, visitors in live.visitors.items():
-        # The estimate of an open day covers its closed buckets too, which the base has already.
-        gained = max(0, visitors - days[day].visitors)
+        gained = live.base.gained(day, visitors)
         days[day] += Counts(visitors=gained)
         total += Counts(visitors=gained)
     counted = min((day for day in days), default=None)

@@ -1,9 +1,10 @@
--- Sums each of the latest days of some sites, without some buckets.
+-- Sums each of the latest days of some sites, without some buckets, and the visitors of rows without a sketch apart, too.
 -- $1 site ids; the buckets left out: $2 site ids, $3 days, $4 lanes, $5 generations, $6 parts; $7 first day
 select
     site_id, day,
     sum(views)::bigint as views, sum(visits)::bigint as visits,
-    sum(visitors)::bigint as visitors, sum(bots)::bigint as bots
+    sum(visitors)::bigint as visitors, sum(bots)::bigint as bots,
+    coalesce(sum(visitors) filter (where hyperloglog = ''), 0)::bigint as apart
 from aggregates
 where site_id = any($1::integer[])
     and day >= $7

@@ -124,7 +124,7 @@ def import_files(data: bytes) -> None:
     text = data[:65_536].decode("utf-8", "surrogateescape")
     sources: list[Source] = [Generic(), Matomo(), Plausible(), GoatCounter(SITE), Umami(SITE), NukeViet(SITE)]
     for source in sources:
-        tables, history = Tables(source.kinds), History(TODAY)
+        tables, history = Tables(source.kinds), History()
         rows = read_csv(text.splitlines(keepends=True), "fuzz.csv")
         try:
             history.take(read_source(source, rows, tables, SITE, TODAY))

@@ -33,7 +33,7 @@ def added_up(
 ) -> History:
     """The history in some files."""
     tables = Tables(source.kinds, prefix)
-    history = History(TODAY, until)
+    history = History(until)
     files = TableFiles([DATA / name for name in names])
     history.take(read_source(source, files.rows(tables), tables, SITE, TODAY))
     return history
@@ -209,7 +209,7 @@ def test_busuanzi() -> None:
     """Hashes are pages where the sitemap tells them; the total has the others, too."""
     addresses = read_sitemap((DATA / "sitemap.xml").read_text())
     assert addresses == ["https://portal.example/tin/", "https://portal.example/gioi-thieu.html"]
-    history = History(TODAY)
+    history = History()
     known = hashes(addresses, "portal.example")
     history.take(busuanzi(keys("busuanzi.json"), "portal.example", known, "busuanzi.json"))
     found = history.settle(OPENING)
@@ -221,7 +221,7 @@ def test_busuanzi() -> None:
 
 def test_vercount() -> None:
     """Pages stand in the keys; those of other hosts are left."""
-    history = History(TODAY)
+    history = History()
     history.take(vercount(keys("vercount.csv"), "portal.example", "vercount.csv"))
     found = history.settle(OPENING)
     assert pages(found) == {(OPENING, "/tin/moi"): 77}
