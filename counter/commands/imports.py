@@ -87,7 +87,7 @@ add_histories(import_group)
 )
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Last day that is imported.")
 @click.option("--dry-run", is_flag=True, help="Show before and after, and change nothing.")
-@click.option("--add", "adds", is_flag=True, help="Add to days that were counted live.")
+@click.option("--add", "adds", is_flag=True, help="Add to days that have figures.")
 @click.option(
     "--jobs",
     type=click.IntRange(0, 64),
@@ -112,7 +112,7 @@ async def log_command(
 
     FILES may be many, and patterns such as 'access.log*'; they are read in the order of their first requests,
     as one log, so visits over a rotation stay whole. The same files again change nothing; an import that was
-    cut short leaves nothing, so run it again. Days that were counted live are refused; leave them out with
+    cut short leaves nothing, so run it again. Days that have figures are refused; leave them out with
     --until.
     """
     console = Console(stderr=True)

@@ -1,14 +1,14 @@
 """The way of a log: read, counted, written down at once, shown.
 
 It may be cut short anywhere and run again: nothing of it is anywhere until Postgres gets all rows of a file
-in one transaction. What a log and the live counter both saw would count twice, so days that were counted live
-are refused.
+in one transaction. What a log and somebody else saw would count twice, so days that were counted already are
+refused.
 """
 
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
-from datetime import date, timedelta
+from datetime import date
 from itertools import islice
 from typing import Final
 
@@ -43,7 +43,7 @@ class Importer:
         rollup: of the live lanes, which makes the new sums seen.
         open_sketches: opens what makes the sketches of days.
         jobs: how many processes read the lines; 0 for this one.
-        adds: days that were counted live are added to, not refused.
+        adds: days that were counted already are added to, not refused.
     """
 
     def __init__(
@@ -93,6 +93,7 @@ class Importer:
             rows = [_row(plan, day, counts, sketches) for day in sorted(counts.days)]
         if tally.malformed + tally.skipped[DIRECTIVE] == tally.lines:
             raise ImportFileError(f"{file.name} has no line of an access log")
+        await self._imports.refuse_counted(plan.site.id, list(counts.days), adds=self._adds)
         if not dry_run:
             # Beforehand: two transactions that both name pages could wait for each other.
             await self._name_pages(plan.site, rows)
@@ -101,7 +102,6 @@ class Importer:
         with suppress(TakenBackError), translated():
             async with self._connection.transaction():
                 tally.shown.append(await self._imports.figures(plan.site, today))
-                await self._refuse_live(plan.site, list(counts.days))
                 if dry_run:
                     await self._name_pages(plan.site, rows)
                 await self._write(plan, rows)
@@ -141,15 +141,6 @@ class Importer:
         pages = ((path, row.key.day, views) for row in rows for path, views in row.pages.items())
         while at_once := list(islice(pages, PAGES_AT_ONCE)):
             await self._imports.add_pages(plan, at_once)
-
-    async def _refuse_live(self, site: Site, days: list[date]) -> None:
-        """Let no day count twice that was counted live, unless it is asked for."""
-        live = await self._imports.live_days(site.id, days)
-        if live and not self._adds:
-            raise ImportFileError(
-                f"{len(live)} of these days were counted live, from {live[0]} to {live[-1]}: say --until "
-                f"{live[0] - timedelta(days=1)} to import what came before, or --add to add to them"
-            )
 
     async def _show(self, site: Site) -> None:
         """Let the site's widget start from the new sums."""

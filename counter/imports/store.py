@@ -1,7 +1,7 @@
 """All that is asked of Postgres about imports."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from counter.database import Connection, read_query, translated
@@ -59,11 +59,22 @@ class ImportStore:
             )
         return dict(row) if row else {}
 
-    async def live_days(self, site_id: int, days: Sequence[date]) -> list[date]:
-        """Return those of some days on which a site counted by itself."""
+    async def refuse_counted(self, site_id: int, days: Sequence[date], *, adds: bool) -> None:
+        """Let no day count twice, unless it is asked for.
+
+        Raises:
+            ImportFileError: some of the days have figures.
+        """
+        if adds:
+            return
         with translated():
-            rows = await self._connection.fetch(read_query("imports.live_days"), site_id, days)
-        return [row["day"] for row in rows]
+            rows = await self._connection.fetch(read_query("imports.counted_days"), site_id, days)
+        if rows:
+            first, last = rows[0]["day"], rows[-1]["day"]
+            raise ImportFileError(
+                f"{len(rows)} of these days are counted already, from {first} to {last}: say --until "
+                f"{first - timedelta(days=1)} to import what came before, or --add to add to them"
+            )
 
     async def name_pages(self, site_id: int, paths: Sequence[str]) -> None:
         """Give an id to each page that has none."""

@@ -28,6 +28,8 @@ ROW_LANE: Final = "import"
 TOTAL: Final = "total"
 """Among the options of an import that had figures without a day."""
 ROWS_AT_ONCE: Final = 200
+OPENING: Final = 1
+"""The part of a row on the opening day, on which nothing was counted."""
 _FOLDS: Final = 10
 
 
@@ -122,11 +124,13 @@ class HistoryWriter:
 
     async def _write(self, history: History, site: Site, order: Order) -> Outcome:
         before = await self._imports.figures(site, self._today(site))
-        await self._refuse_counted(history, site, order)
+        await self._imports.refuse_counted(site.id, history.days, adds=order.adds)
         first = [day for day in (before["first_day"], *history.days[:1]) if day]
         latest = self._today(site) - timedelta(days=BASE_DAYS + 1)
         settled = history.settle(min([latest, *(day - timedelta(days=1) for day in first)]))
-        rows = [_row(site, order, row) for row in settled.rows]
+        dated = set(history.days)
+        parts = ((row, 0 if row.day in dated else OPENING) for row in settled.rows)
+        rows = [_row(site, order, row, part) for row, part in parts]
         for start in range(0, len(rows), ROWS_AT_ONCE):
             await self._aggregates.write(rows[start : start + ROWS_AT_ONCE])
         if settled.undated:
@@ -138,17 +142,6 @@ class HistoryWriter:
                 history.records, history.bad,
             )  # fmt: skip
         return Outcome(before, await self._imports.figures(site, self._today(site)), settled)
-
-    async def _refuse_counted(self, history: History, site: Site, order: Order) -> None:
-        """Let no day count twice, unless it is asked for."""
-        with translated():
-            rows = await self._connection.fetch(read_query("imports.counted_days"), site.id, history.days)
-        if rows and not order.adds:
-            first, last = rows[0]["day"], rows[-1]["day"]
-            raise ImportFileError(
-                f"{len(rows)} of these days are counted already, from {first} to {last}: say --until "
-                f"{first - timedelta(days=1)} to import what came before, or --add to add to them"
-            )
 
     def _today(self, site: Site) -> date:
         return site.span_of(self._clock()).day
@@ -164,8 +157,8 @@ class HistoryWriter:
         raise ImportFileError("the sums could not be renewed; run the same command again")
 
 
-def _row(site: Site, order: Order, row: DayRow) -> Row:
-    key = RowKey(site.id, row.day, f"import-{order.digest[:NAME_DIGITS]}", 0, ROW_LANE)
+def _row(site: Site, order: Order, row: DayRow, part: int) -> Row:
+    key = RowKey(site.id, row.day, f"import-{order.digest[:NAME_DIGITS]}", part, ROW_LANE)
     counts = row.counts
     return Row(
         key, counts.views, counts.visits, counts.visitors, counts.bots, row.hour_views, row.hour_visits,

@@ -233,7 +233,7 @@ async def test_log_of_today_adds_to_live_counts(service: Running, tmp_path: Path
         path = tmp_path / "today.log"
         path.write_text(LINE.replace("17/May/2015:10:05:03", f"{at:%d/%b/%Y:%H:%M:%S}") * 3)
         before = await archive.rows()
-        with pytest.raises(ImportFileError, match="1 of these days were counted live"):
+        with pytest.raises(ImportFileError, match="1 of these days are counted already"):
             await archive.take(path)
         assert (await archive.rows())["imports"] == before["imports"] == []
         assert await archive.leftovers() == []
@@ -241,6 +241,22 @@ async def test_log_of_today_adds_to_live_counts(service: Running, tmp_path: Path
         shown = await service.widget("old")
         assert (shown["today"], shown["total"]) == (4, 4)
         assert (await service.widget("old", metric="visitors"))["today"] == 2
+
+
+async def test_days_of_another_import_are_refused(archive: Archive, tmp_path: Path) -> None:
+    """A log that was imported in part counts no line twice, unless it is told to add."""
+    lines = unpacked()
+    part = tmp_path / "part.log"
+    part.write_bytes(b"".join(lines[:3000]))
+    await archive.take(part)
+    before = await archive.history()
+    whole = tmp_path / "whole.log"
+    whole.write_bytes(b"".join([lines[-1], *lines]))
+    with pytest.raises(ImportFileError, match="2 of these days are counted already, from 2015-05-17"):
+        await archive.take(whole)
+    assert await archive.history() == before
+    await archive.take(whole, adds=True)
+    assert sum(row["views"] for row in await archive.days()) == 13_001
 
 
 async def test_many_files_and_processes_are_one_log(archive: Archive, tmp_path: Path) -> None:

@@ -124,6 +124,19 @@ async def test_no_day_counts_twice(archive: Archive, tmp_path: Path) -> None:
     assert (await totals(archive))["views"] == 5025
 
 
+async def test_views_without_a_day_are_in_nobodys_way(archive: Archive, tmp_path: Path) -> None:
+    """The day on which views of pages stand whose days nobody knows has no figures of its own."""
+    undated, dated = tmp_path / "undated.csv", tmp_path / "dated.csv"
+    undated.write_text("path,views\n/a,300\n")
+    assert (await run(archive, "csv", undated, "--site", "old"))[0] == 0
+    (opening,) = await archive.days()
+    dated.write_text(f"date,views,visits\n{opening['day']},10,5\n")
+    assert (await run(archive, "csv", dated, "--site", "old"))[0] == 0
+    code, said = await run(archive, "csv", undated, "--site", "old")
+    assert (code, said) == (0, "undated.csv is already imported, nothing changes\n")
+    assert (await totals(archive))["views"] == 310
+
+
 async def test_widget_and_articles_show_it_at_once(service: Running) -> None:
     """The block and `Lượt xem` have the old numbers within a second, and week and month only what is theirs."""
     async with Redis.from_url(service.settings.redis_url.get_secret_value()) as redis:
