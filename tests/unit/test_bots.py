@@ -1,7 +1,12 @@
 """Programs that read pages by themselves are told from people by their user agent."""
 
-import pytest
+import re
+from random import Random
 
+import pytest
+from crawleruseragents import CRAWLER_USER_AGENTS_DATA
+
+from counter.hits import bots
 from counter.hits.bots import is_bot
 
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
@@ -105,3 +110,14 @@ def test_long_agent_is_judged_by_its_beginning(tail):
 def test_odd_agents_are_judged(agent):
     """No agent is so odd that it is not judged, and judged the same each time."""
     assert is_bot(agent) is is_bot(agent[:512])
+
+
+def test_shared_beginnings_change_no_verdict() -> None:
+    """The one expression that stands for all of the list finds what each of its patterns finds, in any part of an agent."""
+    plain = re.compile("|".join(f"(?:{entry['pattern']})" for entry in CRAWLER_USER_AGENTS_DATA))
+    agents = [agent for entry in CRAWLER_USER_AGENTS_DATA for agent in entry["instances"]] + PEOPLE
+    draw = Random(4711)
+    for agent in agents:
+        begin, end = sorted(draw.choices(range(len(agent) + 1), k=2))
+        for text in (agent, agent[begin:end], agent[begin:] + agent[:begin], agent.swapcase()):
+            assert bool(bots._PATTERN.search(text)) == bool(plain.search(text)), text
