@@ -43,9 +43,14 @@ class Agent(NamedTuple):
 
 
 class Chooser:
-    """Makes hits of what a log tells."""
+    """Makes hits of what a log tells.
+
+    Attributes:
+        may_refuse: whether `refuse` has a reason for any request.
+    """
 
     def __init__(self, plan: Plan) -> None:
+        self.may_refuse = plan.options.until is not None or plan.options.bots == "skip"
         self._site = plan.site
         self._options = plan.options
         self._salt = plan.salt

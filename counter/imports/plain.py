@@ -1,4 +1,4 @@
-"""Lines of the combined format with nothing unusual in them, as nearly all are: read at a glance. Pure.
+"""Lines of Apache's and nginx' formats with nothing unusual in them, as nearly all are, at a glance. Pure.
 
 Their quotes cut such lines into columns all at once, and what clients, hours, requests and agents come to is
 remembered, as the same ones come again and again. A line means what `parse_line` and `Chooser` make of it;
@@ -15,6 +15,10 @@ from counter.imports.logs import LoggedRequest, parse_time
 
 QUOTES: Final = 6
 """Around request, referer and agent; a log may have more of them behind these."""
+COMMON_QUOTES: Final = 2
+"""In the common format, which has no agents."""
+NO_AGENT: Final = "\n"
+"""Stands for the agent there; no line has it."""
 LONGEST: Final = 600
 """Longer parts of lines are not remembered, so that they cannot fill the memory."""
 REQUESTS: Final = 16_384
@@ -86,12 +90,12 @@ class PlainReader:
 
     def read(self, lines: Sequence[bytes], takes: Takes) -> None:
         """Read lines; those that are not plain are looked at by `takes`."""
-        columns = _columns(lines, max(QUOTES, lines[0].count(b'"')))
+        columns = _columns(lines, _quotes(lines[0].count(b'"')))
         if columns:
             self._read(columns, 0, takes)
             return
         counts = [line.count(b'"') for line in lines]
-        quotes = max(QUOTES, Counter(counts).most_common(1)[0][0])
+        quotes = _quotes(Counter(counts).most_common(1)[0][0])
         start = 0
         for odd, line in enumerate(lines):
             if counts[odd] != quotes or b"\\" in line:
@@ -111,7 +115,7 @@ class PlainReader:
     def _read(self, columns: Columns, start: int, takes: Takes) -> None:
         """Read lines that were cut into columns; the first one stands at `start`."""
         senders, hours, pages, agents = self._senders, self._hours, self._pages, self._agents
-        visitors, refuse = self._visitors, self._chooser.refuse
+        visitors, chooser = self._visitors, self._chooser
         for place, (head, request, status, text) in enumerate(zip(*columns, strict=True), start):
             sender = senders[head[:HOUR_BEGINS]]
             begin_ms = hours[head[HOUR_BEGINS:HOUR_ENDS] + head[ZONE_BEGINS:]]
@@ -125,7 +129,7 @@ class PlainReader:
                 takes.reasons.append(reason)
                 continue
             at_ms, agent = begin_ms + after_ms, agents[text]
-            if reason := refuse(at_ms, agent):
+            if chooser.may_refuse and (reason := chooser.refuse(at_ms, agent)):
                 takes.reasons.append(reason)
             elif agent.is_bot:
                 takes.hits.append((at_ms, None, ""))
@@ -139,43 +143,60 @@ class PlainReader:
         return self._chooser.page_of(LoggedRequest.of("", 0, request, status, None))
 
     def _agent(self, text: str) -> Agent:
-        return self._chooser.agent_of("" if text == "-" else text)
+        return self._chooser.agent_of(None if text == NO_AGENT else "" if text == "-" else text)
 
     def _visitor(self, whose: tuple[bytes, Agent]) -> bytes:
         return self._chooser.visitor_of(*whose)
 
 
+def _quotes(counted: int) -> int:
+    """Return how many quotes the lines of a log have if most have `counted`."""
+    return counted if counted == COMMON_QUOTES or counted > QUOTES else QUOTES
+
+
 def _columns(lines: Sequence[bytes], quotes: int) -> Columns | None:
     """Cut lines into columns if all of them have the same parts, else return None."""
-    text = b"\n".join((b"", *lines)).decode("utf-8", "surrogateescape")
+    text = b"\n".join((b"", *lines, b"")).decode("utf-8", "surrogateescape")
     parts = text.split('"')
     if len(parts) != len(lines) * quotes + 1 or "\\" in text:
         return None
-    heads = _heads(parts[:-1:quotes])
-    # Between request and referer: ` 200 12 ` of each line makes three words, of which the first one is empty.
-    words = "".join(parts[2::quotes]).split(" ")
-    statuses, sizes = words[1::3], words[2::3]
-    is_plain = (
-        heads
-        and parts[4::quotes].count(" ") == len(lines)
-        and len(words) == len(lines) * 3 + 1
-        and words[::3].count("") == len(lines) + 1
-        and set(map(len, statuses)) == {STATUS_DIGITS}
-        and "" not in sizes
-        and "".join(sizes).replace("-", "0").isdigit()
-    )
-    return (heads, parts[1::quotes], statuses, parts[5::quotes]) if is_plain else None
+    if quotes == COMMON_QUOTES:
+        # What is behind a request goes to the end of its line, and stands in one part with the next head.
+        figures = [part[: part.find("\n")] + " " for part in parts[2::quotes]]
+        agents = [NO_AGENT] * len(lines)
+    else:
+        figures, agents = parts[2::quotes], parts[5::quotes]
+        if parts[4::quotes].count(" ") != len(lines):
+            return None
+    heads, statuses = _heads(parts[:-1:quotes]), _statuses(figures)
+    return (heads, parts[1::quotes], statuses, agents) if heads and statuses else None
 
 
 def _heads(parts: list[str]) -> list[str]:
     """Return what stands before the requests, without the end of another line; nothing if lines are mixed up.
 
-    There are as many newlines as lines, so if each of these parts has one, it has one only, and no other has.
+    There is one newline more than there are lines, at the end; so if each of these parts has one, it has one
+    only.
     """
     places = [part.find("\n") for part in parts]
     if -1 in places:
         return []
     return [part[place:] for part, place in zip(parts, places, strict=True)] if any(places) else parts
+
+
+def _statuses(figures: list[str]) -> list[str]:
+    """Return the statuses of ` 200 12 ` and so on; nothing if one of these is something else."""
+    # Each makes three words, of which the first one is empty, before the first word of the next one.
+    words = "".join(figures).split(" ")
+    statuses, sizes = words[1::3], words[2::3]
+    is_plain = (
+        len(words) == len(figures) * 3 + 1
+        and words[::3].count("") == len(figures) + 1
+        and set(map(len, statuses)) == {STATUS_DIGITS}
+        and "" not in sizes
+        and "".join(sizes).replace("-", "0").isdigit()
+    )
+    return statuses if is_plain else []
 
 
 def _sender(told: str) -> bytes | None:

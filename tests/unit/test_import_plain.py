@@ -16,6 +16,7 @@ from tests.unit.making import site_with
 
 SITE = site_with()
 LINE = b'192.0.2.1 - - [17/May/2024:10:05:03 +0000] "GET /a HTTP/1.1" 200 1 "-" "Mozilla/5.0 (X11)"'
+COMMON = LINE.partition(b' "-" ')[0]
 PARTS = (
     (b"192.0.2.1", b"2001:db8::1", b"a.example", b"\xff\xfe", b"a\tb", b"", b"1 2", "\u00a0".encode()),
     (b" - - ", b" - frank ", b" ", b" - [x] ", b"\t- - ", b"  - a\x0b "),
@@ -45,8 +46,16 @@ def nearly_plain(draw: st.DrawFn) -> bytes:
     return b"".join(chosen)
 
 
+def to_common(line: bytes) -> bytes:
+    """Cut what the common format has not, wherever that may be now."""
+    return b'"'.join(line.split(b'"')[:3]).rstrip()
+
+
 junk = st.binary(max_size=30).map(lambda text: text.replace(b"\n", b""))
-logs = st.lists(st.one_of(st.just(LINE), nearly_plain(), nearly_plain(), junk), min_size=1, max_size=12)
+logs = st.one_of(
+    st.lists(st.one_of(st.just(LINE), nearly_plain(), nearly_plain(), junk), min_size=1, max_size=12),
+    st.lists(st.one_of(st.just(COMMON), nearly_plain().map(to_common), junk), min_size=1, max_size=12),
+)
 
 
 def read_properly(lines: list[bytes], chosen: Options) -> tuple[list[Told], list[str], int]:
@@ -65,6 +74,8 @@ def read_properly(lines: list[bytes], chosen: Options) -> tuple[list[Told], list
 @example([b"", b"\xff", b'""""""', LINE], Options("all", "in"))
 @example([LINE + b' "more"', LINE, LINE + b' "more" 1'], Options())
 @example([LINE, LINE.replace(b" 1 ", b" 1 2 3 4 "), LINE], Options())
+@example([COMMON, COMMON + b" 0.1", COMMON], Options())
+@example([COMMON, LINE, COMMON], Options("pages", "skip"))
 def test_glance_sees_what_a_proper_look_sees(lines: list[bytes], chosen: Options) -> None:
     """Hits in their order, why others do not count, and what is malformed are the same for any lines."""
     parsed = parse_chunk(Rules(1, SITE.key, SITE.settings, chosen, "d" * 64), Chunk(COMBINED, 1, lines))
@@ -83,9 +94,10 @@ def test_usual_lines_need_no_proper_look(monkeypatch: pytest.MonkeyPatch) -> Non
     ]
     monkeypatch.setattr("counter.imports.parsing.parser_of", lambda _format: None)
     for behind in (b"", b" 0.123", b' "203.0.113.7"', b' "a" 0.1 "b" "c"'):
-        chunk = Chunk(COMBINED, 1, [line + behind for line in lines])
-        parsed = parse_chunk(Rules(1, SITE.key, SITE.settings, Options(), "d" * 64), chunk)
-        assert (len(parsed.hits), parsed.skipped) == (3, {"a file, no page": 1})
+        for usual in ([line + behind for line in lines], [to_common(line) for line in lines]):
+            rules = Rules(1, SITE.key, SITE.settings, Options(), "d" * 64)
+            parsed = parse_chunk(rules, Chunk(COMBINED, 1, usual))
+            assert (len(parsed.hits), parsed.skipped) == (3, {"a file, no page": 1})
 
 
 def test_memory_of_what_was_seen_is_bounded() -> None:
