@@ -1,14 +1,17 @@
 """All that is asked of Postgres about counts."""
 
-import json
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from typing import Final, NamedTuple
+
+import msgspec
 
 from counter.database import Connection, read_query, translated
 from counter.errors import GenerationEndedError
 
 LOCK_SECONDS: Final = 2
+PAGES_AT_ONCE: Final = 4000
+"""How many page rows a statement writes at most."""
 
 
 class RowKey(NamedTuple):
@@ -52,11 +55,38 @@ class Sums(NamedTuple):
     bots: int
 
 
+_Page = tuple[int, str, int]
+"""Number of the row from 1 on, path, views."""
+
+
+class _Rows(NamedTuple):
+    """What one call writes."""
+
+    rows: Sequence[Row]
+    read_in: tuple[str, str] | None
+    alone: bool
+
+    def columns(self) -> list[object]:
+        keys, views, visits, visitors, bots, hour_views, hour_visits, sketches, versions, _pages, tokens = (
+            zip(*self.rows, strict=True) if self.rows else [()] * len(Row._fields)
+        )
+        return [
+            *(self.read_in or (None, None)),
+            self.alone,
+            *_key_columns(keys),
+            *(views, visits, visitors, bots),
+            *([_json(hours) for hours in column] for column in (hour_views, hour_visits)),
+            *(sketches, versions),
+            [_json(each) for each in tokens],
+        ]
+
+
 class AggregateStore:
     """The durable counts, over one connection, so that what guards the connection guards the writes."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._plans_anew = False
 
     async def enter_generation(self, lane: str, generation: str) -> bool:
         """Note a generation whose buckets are about to be read; tell whether their rows may be written."""
@@ -65,27 +95,40 @@ class AggregateStore:
                 await self._connection.fetchval(read_query("aggregates.enter_generation"), lane, generation)
             )
 
-    async def write(self, rows: Sequence[Row], read_in: tuple[str, str] | None = None) -> None:
-        """Write buckets in one transaction; doing it again, or out of order, changes nothing.
+    async def write(
+        self, rows: Sequence[Row], read_in: tuple[str, str] | None = None, *, alone: bool = False
+    ) -> bool:
+        """Write buckets, all or nothing; doing it again, or out of order, changes nothing.
 
         Args:
             rows: one for each bucket.
             read_in: lane and generation that were current when the buckets were read; None for an import.
+            alone: whether they may be written only if each is the only one of its day.
+
+        Returns:
+            False if one of them should be alone and is not; then nothing was written.
 
         Raises:
             GenerationEndedError: a worker has found out meanwhile that it is over; nothing was written.
             AggregatesUnavailableError: nothing was written, or the outcome is unknown.
         """
+        if alone and len({(row.key.site_id, row.key.day) for row in rows}) < len(rows):
+            return False
+        written = _Rows(rows, read_in, alone)
+        pages = [
+            (number, path, views) for number, row in enumerate(rows, 1) for path, views in row.pages.items()
+        ]
         with translated():
+            if not self._plans_anew:
+                await self._connection.execute(read_query("aggregates.plan_anew"))
+                self._plans_anew = True
+            if len(pages) <= PAGES_AT_ONCE:
+                return await self._write(written, pages)
+            parts = [pages[first : first + PAGES_AT_ONCE] for first in range(0, len(pages), PAGES_AT_ONCE)]
+            for part in parts:
+                await self._name_pages(written, part)
             async with self._connection.transaction():
-                if read_in and not await self._connection.fetch(
-                    read_query("aggregates.hold_generation"), *read_in
-                ):
-                    raise GenerationEndedError
-                await self._connection.execute(read_query("aggregates.upsert"), *_columns(rows))
-                pages = [(row.key, path, views) for row in rows for path, views in row.pages.items()]
-                if pages:
-                    await self._write_pages(pages)
+                return all([await self._write(written, part) for part in parts])
 
     async def find_counted(
         self, lane: str, generation: str, worker: str, sequence: int, days: Iterable[tuple[int, date]]
@@ -120,31 +163,32 @@ class AggregateStore:
                 )
         return {(row["site_id"], row["day"]) for row in rows}
 
-    async def _write_pages(self, pages: list[tuple[RowKey, str, int]]) -> None:
-        keys = [key for key, _path, _views in pages]
-        sites = [key.site_id for key in keys]
-        paths = [path for _key, path, _views in pages]
-        await self._connection.execute(read_query("aggregates.name_pages"), sites, paths)
+    async def _write(self, written: "_Rows", pages: Sequence[_Page]) -> bool:
+        """Write buckets and some of their pages in one statement; False if a bucket is not alone."""
+        numbers, paths, views = ([page[column] for page in pages] for column in range(3))
+        values = [*written.columns(), numbers, paths, views]
+        while True:
+            is_open, are_alone, are_named = (
+                await self._connection.fetch(read_query("aggregates.upsert"), *values)
+            )[0]
+            if not is_open:
+                raise GenerationEndedError
+            if are_named or not are_alone:
+                return bool(are_alone)
+            await self._name_pages(written, pages)
+
+    async def _name_pages(self, written: "_Rows", pages: Sequence[_Page]) -> None:
+        """Give pages an id, in a statement of its own: of two that do so at once, none waits long."""
         await self._connection.execute(
-            read_query("aggregates.upsert_pages"),
-            sites,
-            paths,
-            [key.day for key in keys],
-            [key.lane for key in keys],
-            [key.generation for key in keys],
-            [key.part for key in keys],
-            [views for _key, _path, views in pages],
+            read_query("aggregates.name_pages"),
+            [written.rows[number - 1].key.site_id for number, _path, _views in pages],
+            [path for _number, path, _views in pages],
         )
 
-    async def sketches(
-        self, days: Collection[tuple[int, date]], without: Sequence[RowKey]
-    ) -> dict[RowKey, bytes]:
-        """Return the HyperLogLogs of all rows of some days of some sites, but for some rows."""
-        sites, dates = [site for site, _day in days], [day for _site, day in days]
+    async def sketches_beside(self, keys: Sequence[RowKey]) -> dict[RowKey, bytes]:
+        """Return the HyperLogLogs of all other rows of the days of some rows."""
         with translated():
-            rows = await self._connection.fetch(
-                read_query("aggregates.sketches"), sites, dates, *_key_columns(without)
-            )
+            rows = await self._connection.fetch(read_query("aggregates.sketches_beside"), *_key_columns(keys))
         return {RowKey(*row[:-1]): row[-1] for row in map(tuple, rows)}
 
     async def totals(self, sites: Sequence[int], without: Sequence[RowKey]) -> dict[int, Sums]:
@@ -209,36 +253,11 @@ class AggregateStore:
         return max((row["last_id"] for row in rows), default=last_id), {row["site"] for row in rows}
 
 
-def _columns(rows: Sequence[Row]) -> list[list[object]]:
-    keys = [row.key for row in rows]
-    return [
-        [key.site_id for key in keys],
-        [key.day for key in keys],
-        [key.lane for key in keys],
-        [key.generation for key in keys],
-        [key.part for key in keys],
-        [row.views for row in rows],
-        [row.visits for row in rows],
-        [row.visitors for row in rows],
-        [row.bots for row in rows],
-        [_array(row.hour_views) for row in rows],
-        [_array(row.hour_visits) for row in rows],
-        [row.sketch for row in rows],
-        [row.version for row in rows],
-        [json.dumps(row.tokens) for row in rows],
-    ]
+def _key_columns(keys: Sequence[RowKey]) -> list[Sequence[object]]:
+    sites, days, generations, parts, lanes = zip(*keys, strict=True) if keys else [()] * len(RowKey._fields)
+    return [sites, days, lanes, generations, parts]
 
 
-def _key_columns(keys: Sequence[RowKey]) -> list[list[object]]:
-    return [
-        [key.site_id for key in keys],
-        [key.day for key in keys],
-        [key.lane for key in keys],
-        [key.generation for key in keys],
-        [key.part for key in keys],
-    ]
-
-
-def _array(numbers: Sequence[int]) -> str:
-    """Spell an array as Postgres reads it: a column of arrays has no array type of its own."""
-    return "{" + ",".join(map(str, numbers)) + "}"
+def _json(value: object) -> str:
+    """Spell what has no array type of its own: an array, or an object."""
+    return msgspec.json.encode(value).decode()

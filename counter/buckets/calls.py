@@ -1,6 +1,9 @@
 """What the Lua operations take, and how their replies are read. Pure."""
 
 from collections.abc import Iterable, Sequence
+from datetime import date
+from functools import lru_cache
+from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -13,6 +16,9 @@ from counter.errors import BucketsCorruptError
 BUCKET_KINDS: Final = ("day", "visitors", "pages", "changed")
 EARLIER_SECONDS: Final = 7 * 86_400
 HOURS: Final = range(24)
+_HOURS_OF: Final = {kind: [f"{kind}:{hour:02d}" for hour in HOURS] for kind in ("views", "visits")}
+_NAMES: Final = 4096
+"""How many ends of names of buckets are remembered: sites share them."""
 
 
 class Call(NamedTuple):
@@ -23,17 +29,16 @@ class Call(NamedTuple):
     args: Sequence[str | bytes | int]
 
 
-def read_bucket(lane: LaneKeys, generation: str, name: BucketName) -> Call:
-    """Read a bucket whole, if the generation is still current."""
-    return Call("read_bucket", [lane.generation, *_bucket_keys(lane, name)], [generation])
+def read_buckets(lane: LaneKeys, generation: str, names: Iterable[BucketName], enough_pages: int) -> Call:
+    """Read buckets whole, if the generation is current, up to the one with which the pages are enough."""
+    packed = msgspec.msgpack.encode(list(map(str, names)))
+    return Call("read_buckets", [lane.generation], [generation, lane.bucket_prefix, enough_pages, packed])
 
 
-def settle(lane: LaneKeys, bucket: StoredBucket) -> Call:
-    """Note that Postgres has a bucket as it was read."""
-    name = str(bucket.name)
-    keys = [lane.bucket(name, kind) for kind in ("day", "pages", "changed")]
-    pages = (part for page in bucket.pages.items() for part in page)
-    return Call("settle", [*keys, lane.dirty], [name, bucket.version, *pages])
+def settle(lane: LaneKeys, buckets: Iterable[StoredBucket]) -> Call:
+    """Note that Postgres has buckets as they were read."""
+    read = [(str(bucket.name), str(bucket.version), bucket.pages) for bucket in buckets]
+    return Call("settle", [lane.dirty], [lane.bucket_prefix, msgspec.msgpack.encode(read)])
 
 
 def replace_base(lane: LaneKeys, fold: Fold) -> Call:
@@ -59,22 +64,45 @@ def replace_base(lane: LaneKeys, fold: Fold) -> Call:
     )
 
 
-def stored_bucket(
-    name: BucketName, fields: list[bytes], visitors: int, sketch: bytes, pages: list[bytes]
-) -> StoredBucket:
-    """Read the reply of `read_bucket`."""
-    day = {key.decode(): int(value) for key, value in zip(fields[::2], fields[1::2], strict=True)}
-    tokens = {field.removeprefix(TOKEN): value for field, value in day.items() if field.startswith(TOKEN)}
+class _Read(NamedTuple):
+    """A bucket in the reply of `read_buckets`; one that is gone has no fields."""
+
+    visitors: int = 0
+    fields: list[str] = []  # noqa: RUF012 - a default of a tuple, which nobody changes
+    pages: list[str] = []  # noqa: RUF012
+
+
+def stored_buckets(
+    names: Sequence[BucketName], packed: bytes, *sketches: bytes
+) -> tuple[int, list[StoredBucket]]:
+    """Read the reply of `read_buckets`: how many names it is about, and the buckets of these that exist.
+
+    Raises:
+        BucketsCorruptError: it is none.
+    """
+    try:
+        found = msgspec.msgpack.decode(packed, type=list[_Read])
+        return len(found), [
+            _stored_bucket(name, read, sketch)
+            for name, read, sketch in zip(names, found, sketches, strict=False)
+            if read.fields
+        ]
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, KeyError) as error:
+        raise BucketsCorruptError("a bucket cannot be read") from error
+
+
+def _stored_bucket(name: BucketName, read: _Read, sketch: bytes) -> StoredBucket:
+    day = dict(zip(read.fields[::2], map(int, read.fields[1::2]), strict=True))
     return StoredBucket(
         name=name,
         part=day["part"],
         version=day["version"],
-        counts=Counts(day.get("views", 0), day.get("visits", 0), visitors, day.get("bots", 0)),
-        hour_views=[day.get(f"views:{hour:02d}", 0) for hour in HOURS],
-        hour_visits=[day.get(f"visits:{hour:02d}", 0) for hour in HOURS],
+        counts=Counts(day.get("views", 0), day.get("visits", 0), read.visitors, day.get("bots", 0)),
+        hour_views=list(map(day.get, _HOURS_OF["views"], repeat(0))),
+        hour_visits=list(map(day.get, _HOURS_OF["visits"], repeat(0))),
         sketch=sketch,
-        pages={page.decode(): int(views) for page, views in zip(pages[::2], pages[1::2], strict=True)},
-        tokens=tokens,
+        pages=dict(zip(read.pages[::2], map(int, read.pages[1::2]), strict=True)),
+        tokens={field.removeprefix(TOKEN): value for field, value in day.items() if field.startswith(TOKEN)},
     )
 
 
@@ -91,9 +119,20 @@ def bucket_names(members: Iterable[Any]) -> set[BucketName]:
         BucketsCorruptError: one of them is none.
     """
     try:
-        return {BucketName.parse(member.decode()) for member in members}
+        return {_bucket_name(member) for member in members}
     except ValueError as error:
         raise BucketsCorruptError("the list of buckets holds a foreign name") from error
+
+
+def _bucket_name(member: bytes) -> BucketName:
+    site, _, rest = member.partition(b" ")
+    return BucketName(site.decode(), *_day_and_generation(rest))
+
+
+@lru_cache(maxsize=_NAMES)
+def _day_and_generation(rest: bytes) -> tuple[date, str]:
+    day, generation = rest.decode().split(" ")
+    return date.fromisoformat(day), generation
 
 
 def _bucket_keys(lane: LaneKeys, name: BucketName) -> list[str]:

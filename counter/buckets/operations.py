@@ -17,7 +17,7 @@ _NAMES: Final = (
     "begin_generation",
     "count_union",
     "fold",
-    "read_bucket",
+    "read_buckets",
     "read_pages",
     "read_site",
     "record",

@@ -13,10 +13,10 @@ from counter.buckets.calls import (
     Call,
     bucket_names,
     open_bucket,
-    read_bucket,
+    read_buckets,
     replace_base,
     settle,
-    stored_bucket,
+    stored_buckets,
 )
 from counter.buckets.connection import Servers
 from counter.buckets.keys import BucketName, LaneKeys, lane_of
@@ -26,6 +26,8 @@ from counter.errors import GenerationEndedError
 
 TOKEN_SECONDS: Final = 35 * 86_400
 SITE_KINDS: Final = ("seen", "present", "index", "base")
+ENOUGH_PAGES: Final = 2000
+"""With so many changed pages a call reads no further bucket, however many it was asked for."""
 
 
 class BucketStore:
@@ -149,11 +151,16 @@ class BucketStore:
 
     async def bucket_names(self, lane: LaneKeys) -> tuple[set[BucketName], set[BucketName]]:
         """Return the names of the lane's open buckets and of those that changed since their rollup."""
+        opened, dirty = await self.list_buckets(lane)
+        return bucket_names(opened), bucket_names(dirty)
+
+    async def list_buckets(self, lane: LaneKeys) -> tuple[list[bytes], list[bytes]]:
+        """Return the same as `bucket_names` reads it, which takes a while where there are many."""
         async with self._servers.asking(lane) as redis, redis.pipeline(transaction=False) as pipe:
             pipe.smembers(lane.open)
             pipe.smembers(lane.dirty)
             opened, dirty = await pipe.execute()
-        return bucket_names(opened), bucket_names(dirty)
+        return list(opened), list(dirty)
 
     async def count_dirty(self) -> int:
         """Return how many buckets changed since their rollup, over all lanes.
@@ -180,16 +187,34 @@ class BucketStore:
         Raises:
             GenerationEndedError: it is current no longer.
         """
-        wanted = list(names)
-        calls = (read_bucket(lane, generation, name) for name in wanted)
-        replies = await self._operations.run_many(lane, calls)
-        if not all(replies):
-            raise GenerationEndedError
-        return [stored_bucket(name, *reply) for name, reply in zip(wanted, replies, strict=True) if reply[0]]
+        wanted, stored = list(names), []
+        while wanted:
+            read, found = await self.read_first(lane, generation, wanted)
+            stored += found
+            del wanted[:read]
+        return stored
 
-    async def settle(self, lane: LaneKeys, buckets: Iterable[StoredBucket]) -> None:
+    async def read_first(
+        self, lane: LaneKeys, generation: str, names: Sequence[BucketName]
+    ) -> tuple[int, list[StoredBucket]]:
+        """Read as many of some buckets, from the first one on, as are no burden together.
+
+        Returns:
+            how many of the names were looked at, at least one, and what `read_buckets` returns of these.
+
+        Raises:
+            GenerationEndedError: `generation` is current no longer.
+            BucketsCorruptError: one of them cannot be read.
+        """
+        reply = await self._operations.run(lane, read_buckets(lane, generation, names, ENOUGH_PAGES))
+        if not reply:
+            raise GenerationEndedError
+        return stored_buckets(names, *reply)
+
+    async def settle(self, lane: LaneKeys, buckets: Sequence[StoredBucket]) -> None:
         """Note that Postgres has confirmed buckets as they were read."""
-        await self._operations.run_many(lane, (settle(lane, bucket) for bucket in buckets))
+        if buckets:
+            await self._operations.run(lane, settle(lane, buckets))
 
     async def read_indexes(self, lane: LaneKeys, sites: Sequence[str]) -> list[SiteIndex]:
         """Return the revision of each site's base and the names of its open buckets."""

@@ -32,8 +32,7 @@ async def earlier_sketches(
 ) -> dict[int, dict[date, list[bytes]]]:
     """Return, by site and day, the visitors of the closed buckets of each day that has an open one."""
     found: dict[int, dict[date, list[bytes]]] = defaultdict(lambda: defaultdict(list))
-    rows = await aggregates.sketches({(key.site_id, key.day) for key in staying}, staying)
-    for key, sketch in rows.items():
+    for key, sketch in (await aggregates.sketches_beside(staying)).items():
         if sketch:
             found[key.site_id][key.day].append(sketch)
     return found

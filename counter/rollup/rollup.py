@@ -4,32 +4,45 @@ Each step may be repeated, cut short or run twice at once: rows hold absolute va
 a bucket is settled only as it was read, and a base replaces only the one it was made from.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from itertools import islice
 from typing import Final, NamedTuple, TypeVar
 
 import structlog
 
 from counter.aggregates.store import AggregateStore
+from counter.buckets.calls import bucket_names
 from counter.buckets.keys import BucketName, LaneKeys
 from counter.buckets.store import BucketStore
 from counter.buckets.stored import StoredBucket
 from counter.errors import GenerationEndedError, UnknownSiteError
 from counter.rollup.bases import earlier_sketches, make_bases, make_fold
-from counter.rollup.rows import SiteIds, make_rows, row_key
+from counter.rollup.rows import SiteIds, lone_rows, make_rows, row_key
 from counter.sites.model import Site
 from counter.steps import Passing, Step, go_on
 
-CHUNK: Final = 200
-"""How many buckets, or sites, are read, written and confirmed together."""
+BUCKETS: Final = 100
+"""How many buckets are read, written and confirmed together: hits wait some ms for that."""
+FOLDS: Final = 50
+"""How many sites get a new base together."""
+NAMES: Final = 1000
+"""How many names are looked at before hits have their turn."""
 
 GRACE_MS: Final = 60_000
 """A day is closed this long after its end, so that hits under way still find its bucket."""
 
 T = TypeVar("T")
 FindSite = Callable[[str], Site | None]
+Rest = Callable[[int, float], Awaitable[None]]
+"""Is told how many buckets a step was about and how many seconds it took; returns when the next may begin."""
 
 log = structlog.get_logger(__name__)
+
+
+async def no_rest(_buckets: int, _took_seconds: float) -> None:
+    """Let the next step begin at once."""
 
 
 class Report(NamedTuple):
@@ -66,20 +79,28 @@ class Rollup:
         """The hot counts."""
         return self._buckets
 
-    async def run(self, aggregates: AggregateStore, now_ms: int, adjusted: Iterable[str] = ()) -> Report:
+    async def run(
+        self, aggregates: AggregateStore, now_ms: int, adjusted: Iterable[str] = (), rest: Rest = no_rest
+    ) -> Report:
         """Roll up everything that changed.
 
         Args:
             aggregates: where to.
             now_ms: decides which days are over.
             adjusted: sites whose ledger changed.
+            rest: between two steps.
 
         Raises:
             BucketsUnavailableError, AggregatesUnavailableError: what was not done is done by the next run.
         """
-        reports = [
-            await self._run_lane(lane, aggregates, now_ms, set(adjusted)) for lane in self._buckets.lanes
-        ]
+        reports, now = [], asyncio.get_running_loop().time
+        for lane in self._buckets.lanes:
+            began = now()
+            async with aclosing(self._run_lane(lane, aggregates, now_ms, set(adjusted))) as steps:
+                async for report in steps:
+                    reports.append(report)
+                    await rest(report.rows, now() - began)
+                    began = now()
         return Report.sum(reports)
 
     async def refresh_base(self, site: str, aggregates: AggregateStore, now_ms: int) -> Report:
@@ -107,19 +128,18 @@ class Rollup:
 
     async def _run_lane(
         self, lane: LaneKeys, aggregates: AggregateStore, now_ms: int, adjusted: set[str]
-    ) -> Report:
+    ) -> AsyncGenerator[Report]:
+        """Roll up a lane, step by step."""
         generation = await self._enter(lane, aggregates)
-        opened, dirty = await self._buckets.bucket_names(lane)
-        known = await self._known(lane, opened | dirty, aggregates)
-        written = [
-            await self._write(lane, names, generation, aggregates) for names in _chunks(sorted(dirty & known))
-        ]
-        due = {name.site for name in opened & known if self._is_over(name, generation, now_ms)}
-        due |= {key for key in adjusted if self._buckets.lane_of(key) is lane and self._find_site(key)}
-        folded = [
-            await self._fold(lane, sites, generation, aggregates, now_ms) for sites in _chunks(sorted(due))
-        ]
-        return Report.sum([*written, *folded])
+        opened, dirty = await self._buckets.list_buckets(lane)
+        due = {key for key in adjusted if self._buckets.lane_of(key) is lane and self._find_site(key)}
+        async for names in _parsed(opened, NAMES):
+            known = await self._known(lane, names, aggregates)
+            due |= {name.site for name in known if self._is_over(name, generation, now_ms)}
+        async for names in _parsed(sorted(dirty), BUCKETS):
+            yield await self._write(lane, await self._known(lane, names, aggregates), generation, aggregates)
+        for sites in _chunks(sorted(due), FOLDS):
+            yield await self._fold(lane, sites, generation, aggregates, now_ms)
 
     async def _enter(self, lane: LaneKeys, aggregates: AggregateStore) -> str:
         """Return the lane's current generation; end one that a worker has closed, wherever it had looked."""
@@ -139,33 +159,46 @@ class Rollup:
         generation: str,
         aggregates: AggregateStore,
     ) -> None:
-        rows = await make_rows(lane, ids, stored, self._buckets, aggregates)
+        read_in = lane.lane, generation
         try:
-            await aggregates.write(rows, (lane.lane, generation))
+            # Few days have several rows, so they are asked for only where Postgres says that there are some.
+            if not await aggregates.write(lone_rows(lane, ids, stored), read_in, alone=True):
+                rows = await make_rows(lane, ids, stored, self._buckets, aggregates)
+                await aggregates.write(rows, read_in)
         except GenerationEndedError:
             self._entered.discard((lane.lane, generation))
             raise
 
     async def _known(
-        self, lane: LaneKeys, names: set[BucketName], aggregates: AggregateStore
-    ) -> set[BucketName]:
+        self, lane: LaneKeys, names: Sequence[BucketName], aggregates: AggregateStore
+    ) -> list[BucketName]:
         """Return the buckets of sites that we know, and discard those of sites that Postgres has no longer.
 
         A site that Postgres has, but we do not know yet, waits for the next rollup.
         """
-        known = {name for name in names if self._find_site(name.site)}
-        strangers = {name.site for name in names - known}
-        for site in strangers - await aggregates.existing_sites(strangers):
-            log.warning("buckets of a removed site discarded", site=site)
-            await self._buckets.discard(lane, site, [name for name in names if name.site == site])
+        known = [name for name in names if self._find_site(name.site)]
+        if len(known) < len(names):
+            strangers = {name.site for name in names} - {name.site for name in known}
+            for site in strangers - await aggregates.existing_sites(strangers):
+                log.warning("buckets of a removed site discarded", site=site)
+                await self._buckets.discard(lane, site, [name for name in names if name.site == site])
         return known
 
     async def _write(
         self, lane: LaneKeys, names: Sequence[BucketName], generation: str, aggregates: AggregateStore
     ) -> Report:
-        ids = {name.site: self._site(name.site).id for name in names}
-        stored = await self._buckets.read_buckets(lane, generation, names)
-        self._passing(Step.BUCKETS_READ)
+        reports = []
+        while names:
+            read, stored = await self._buckets.read_first(lane, generation, names)
+            self._passing(Step.BUCKETS_READ)
+            reports.append(await self._confirm(lane, stored, generation, aggregates))
+            names = names[read:]
+        return Report.sum(reports)
+
+    async def _confirm(
+        self, lane: LaneKeys, stored: Sequence[StoredBucket], generation: str, aggregates: AggregateStore
+    ) -> Report:
+        ids = {bucket.name.site: self._site(bucket.name.site).id for bucket in stored}
         await self._write_rows(lane, ids, stored, generation, aggregates)
         self._passing(Step.ROWS_WRITTEN)
         await self._buckets.settle(lane, stored)
@@ -208,7 +241,14 @@ class Rollup:
         return site
 
 
-def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+async def _parsed(names: Iterable[bytes], at_once: int) -> AsyncGenerator[list[BucketName]]:
+    """Yield the names of many buckets, some at a time, and let others work in between."""
+    for chunk in _chunks(names, at_once):
+        yield list(bucket_names(chunk))
+        await asyncio.sleep(0)
+
+
+def _chunks(items: Iterable[T], at_once: int) -> Iterator[list[T]]:
     iterator = iter(items)
-    while chunk := list(islice(iterator, CHUNK)):
+    while chunk := list(islice(iterator, at_once)):
         yield chunk

@@ -18,6 +18,11 @@ def row_key(lane: LaneKeys, ids: SiteIds, bucket: StoredBucket) -> RowKey:
     return RowKey(ids[bucket.name.site], bucket.name.day, bucket.name.generation, bucket.part, lane.lane)
 
 
+def lone_rows(lane: LaneKeys, ids: SiteIds, stored: Sequence[StoredBucket]) -> list[Row]:
+    """Return the rows of some buckets as they are if each is the only one of its day."""
+    return [_row(row_key(lane, ids, bucket), bucket, bucket.counts.visitors) for bucket in stored]
+
+
 async def make_rows(
     lane: LaneKeys,
     ids: SiteIds,
@@ -29,16 +34,18 @@ async def make_rows(
 
     So visitors add up like everything else, although the same visitor may be in several buckets of a day.
     """
-    own = {row_key(lane, ids, bucket): bucket for bucket in stored}
-    others = await aggregates.sketches({(key.site_id, key.day) for key in own}, list(own))
-    sketches = others | {key: bucket.sketch for key, bucket in own.items()}
-    by_day: dict[tuple[int, date], list[RowKey]] = defaultdict(list)
-    for key in sorted(sketches):
-        by_day[key.site_id, key.day].append(key)
+    keys = [row_key(lane, ids, bucket) for bucket in stored]
+    sketches = defaultdict[tuple[int, date], list[tuple[RowKey, bytes]]](list)
+    for key, sketch in (await aggregates.sketches_beside(keys)).items():
+        sketches[key.site_id, key.day].append((key, sketch))
+    for key, bucket in zip(keys, stored, strict=True):
+        sketches[key.site_id, key.day].append((key, bucket.sketch))
     rows = []
-    for key, bucket in own.items():
-        same_day = by_day[key.site_id, key.day]
-        earlier = [sketches[other] for other in same_day[: same_day.index(key)] if sketches[other]]
+    for key, bucket in zip(keys, stored, strict=True):
+        same_day = sketches[key.site_id, key.day]
+        earlier = (
+            [sketch for other, sketch in sorted(same_day) if other < key and sketch] if same_day[1:] else []
+        )
         rows.append(_row(key, bucket, await _credit(lane, bucket, earlier, buckets)))
     return rows
 

@@ -17,7 +17,7 @@ from counter.buckets.store import BucketStore
 from counter.config import Settings
 from counter.database import Connection
 from counter.rollup.loop import RollupLoop
-from counter.rollup.rollup import FindSite, Report, Rollup
+from counter.rollup.rollup import FindSite, Report, Rest, Rollup, no_rest
 from counter.steps import Passing, Step
 from counter.surroundings import TraceMetrics
 from counter.tracing.tracing import Attributes, Place, Role, Tracing
@@ -82,10 +82,12 @@ class TracedRollup(Rollup):
         self._passed_on = passing
         self._steps: ContextVar[_Steps | None] = ContextVar("steps of a rollup", default=None)
 
-    async def run(self, aggregates: AggregateStore, now_ms: int, adjusted: Iterable[str] = ()) -> Report:
+    async def run(
+        self, aggregates: AggregateStore, now_ms: int, adjusted: Iterable[str] = (), rest: Rest = no_rest
+    ) -> Report:
         """Roll up everything that changed, and say how much it was."""
         with self._tracing.span("roll up all") as span:
-            report = await super().run(aggregates, now_ms, adjusted)
+            report = await super().run(aggregates, now_ms, adjusted, rest)
             span.note({f"counter.{name}": count for name, count in report._asdict().items()})
         return report
 

@@ -1,41 +1,105 @@
--- Writes the absolute values of some buckets. A row that holds a later version stays as it is.
--- One that is kept no longer, and that an old copy of Redis brings back, is not written again.
--- $1 site ids, $2 days, $3 lanes, $4 generations, $5 parts, $6 views, $7 visits, $8 visitors, $9 bots,
--- $10 views and $11 visits of the hours (as text), $12 HyperLogLogs, $13 versions, $14 tokens (as text)
-insert into aggregates as kept (
-    site_id, day, lane, generation, part, views, visits, visitors, bots, hour_views, hour_visits, hyperloglog, version,
-    tokens
-)
-select
-    site_id, day, lane, generation, part, views, visits, visitors, bots,
-    hour_views::bigint[], hour_visits::bigint[], hyperloglog, version, tokens::jsonb
-from unnest(
-    $1::integer[], $2::date[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-    $9::bigint[], $10::text[], $11::text[], $12::bytea[], $13::bigint[], $14::text[]
-) as bucket (
-    site_id, day, lane, generation, part, views, visits, visitors, bots, hour_views, hour_visits, hyperloglog, version,
-    tokens
-)
-where not exists (
-        select from carried
-        where (carried.site_id, carried.lane, carried.generation) = (bucket.site_id, bucket.lane, bucket.generation)
-            and bucket.day <= carried.days_through and bucket.part <= carried.days_part
+-- Writes the absolute values of some buckets and of their pages, all or nothing.
+-- Nothing is written, and `is_open` tells, where the generation in which they were read is over; until the end of this
+-- statement it stays open. Nor is it where a bucket is not the only one of its day but should be (`are_alone`), or where
+-- a page has no id yet (`are_named`). A row that holds a later version stays as it is, and so does one of a page that has
+-- more views. One that is kept no longer, and that an old copy of Redis brings back, is not written again.
+-- $1 lane and $2 generation in which they were read (null for an import), $3 whether each must be alone;
+-- the buckets: $4 site ids, $5 days, $6 lanes, $7 generations, $8 parts, $9 views, $10 visits, $11 visitors, $12 bots,
+-- $13 views and $14 visits of the hours (as JSON), $15 HyperLogLogs, $16 versions, $17 tokens (as JSON);
+-- their pages: $18 number of the bucket (from 1), $19 path, $20 views
+with held as (
+    select set_config('idle_in_transaction_session_timeout', '30s', true), generation
+    from generations
+    where lane = $1 and generation = $2 and closed_at is null
+    for share
+),
+bucket as materialized (
+    select *
+    from unnest(
+        $4::integer[], $5::date[], $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
+        $12::bigint[], $13::text[], $14::text[], $15::bytea[], $16::bigint[], $17::text[]
+    ) with ordinality as bucket (
+        site_id, day, lane, generation, part, views, visits, visitors, bots, hour_views, hour_visits, hyperloglog,
+        version, tokens, number
     )
-    or exists (
-        select from aggregates as written
-        where (written.site_id, written.day, written.generation, written.part, written.lane)
-            = (bucket.site_id, bucket.day, bucket.generation, bucket.part, bucket.lane)
+),
+shown as materialized (
+    select named.id as page_id, bucket.number, shown.views
+    from unnest($18::bigint[], $19::text[], $20::bigint[]) as shown (number, path, views)
+    join bucket on bucket.number = shown.number
+    left join lateral ( -- with a limit it is looked up page by page, however many there are
+        select id from pages where pages.site_id = bucket.site_id and pages.path = shown.path limit 1
+    ) as named on true
+),
+judged as materialized (
+    select
+        $1::text is null or exists (select from held) as is_open,
+        not $3 or not exists (
+            select from bucket join aggregates as other on (other.site_id, other.day) = (bucket.site_id, bucket.day)
+            where (other.generation, other.part, other.lane) <> (bucket.generation, bucket.part, bucket.lane)
+        ) as are_alone,
+        not exists (select from shown where page_id is null) as are_named
+),
+written as (
+    insert into aggregates as kept (
+        site_id, day, lane, generation, part, views, visits, visitors, bots, hour_views, hour_visits, hyperloglog,
+        version, tokens
     )
-order by site_id, day, generation, part, lane
-on conflict (site_id, day, generation, part, lane) do update set
-    views = excluded.views,
-    visits = excluded.visits,
-    visitors = excluded.visitors,
-    bots = excluded.bots,
-    hour_views = excluded.hour_views,
-    hour_visits = excluded.hour_visits,
-    hyperloglog = excluded.hyperloglog,
-    version = excluded.version,
-    tokens = excluded.tokens,
-    rolled_up_at = now()
-where excluded.version >= kept.version
+    select
+        site_id, day, lane, generation, part, views, visits, visitors, bots,
+        translate(hour_views, '[]', '{}')::bigint[], translate(hour_visits, '[]', '{}')::bigint[],
+        hyperloglog, version, tokens::jsonb
+    from bucket
+    where (select is_open and are_alone and are_named from judged)
+        and (
+            not exists (
+                select from carried
+                where (carried.site_id, carried.lane, carried.generation)
+                        = (bucket.site_id, bucket.lane, bucket.generation)
+                    and bucket.day <= carried.days_through and bucket.part <= carried.days_part
+            )
+            or exists (
+                select from aggregates as written
+                where (written.site_id, written.day, written.generation, written.part, written.lane)
+                    = (bucket.site_id, bucket.day, bucket.generation, bucket.part, bucket.lane)
+            )
+        )
+    order by site_id, day, generation, part, lane
+    on conflict (site_id, day, generation, part, lane) do update set
+        views = excluded.views,
+        visits = excluded.visits,
+        visitors = excluded.visitors,
+        bots = excluded.bots,
+        hour_views = excluded.hour_views,
+        hour_visits = excluded.hour_visits,
+        hyperloglog = excluded.hyperloglog,
+        version = excluded.version,
+        tokens = excluded.tokens,
+        rolled_up_at = now()
+    where excluded.version >= kept.version
+),
+written_pages as (
+    insert into page_aggregates as kept (page_id, day, lane, generation, part, views)
+    select page_id, day, lane, generation, part, shown.views
+    from shown
+    join bucket on bucket.number = shown.number
+    where (select is_open and are_alone and are_named from judged)
+        and (
+            not exists (
+                select from carried
+                where (carried.site_id, carried.lane, carried.generation)
+                        = (bucket.site_id, bucket.lane, bucket.generation)
+                    and bucket.day <= carried.pages_through and bucket.part <= carried.pages_part
+            )
+            or exists (
+                select from page_aggregates as written
+                where (written.page_id, written.day, written.generation, written.part, written.lane)
+                    = (shown.page_id, bucket.day, bucket.generation, bucket.part, bucket.lane)
+            )
+        )
+    order by page_id, day, generation, part, lane
+    on conflict (page_id, day, generation, part, lane) do update set
+        views = excluded.views
+    where excluded.views > kept.views
+)
+select is_open, are_alone, are_named from judged

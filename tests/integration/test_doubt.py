@@ -154,10 +154,10 @@ async def test_rows_read_before_the_question_are_not_written_after_it(
     read, go_on = asyncio.Event(), asyncio.Event()
 
     class Paused(AggregateStore):
-        async def write(self, *args: Any) -> None:
+        async def write(self, *args: Any, **named: Any) -> bool:
             read.set()
             await go_on.wait()
-            await super().write(*args)
+            return await super().write(*args, **named)
 
     async with connected(database_url) as other:
         leader = asyncio.create_task(office.rollup.run(Paused(other), NOON))

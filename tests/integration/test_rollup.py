@@ -327,8 +327,9 @@ async def test_stale_row_does_not_replace_a_later_one(portal: Portal) -> None:
     reads: list[Any] = []
 
     class Slow(AggregateStore):
-        async def write(self, rows: Any, read_in: Any = None) -> None:  # noqa: ARG002
+        async def write(self, rows: Any, *_others: Any, **_named: Any) -> bool:
             reads.append(rows)
+            return True
 
     await portal.rollup.run(Slow(portal.connection), NOON)
     await portal.view(NOON, 2)
@@ -386,3 +387,84 @@ async def test_nothing_is_judged_before_the_sites_were_read(portal: Portal) -> N
         unread.find("portal")
     await portal.roll_up(NOON)
     assert await portal.durable_total() == 1
+
+
+async def test_rollup_of_many_pages_goes_in_parts(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More pages than a statement writes, or than a call reads, are written all the same, once each."""
+    monkeypatch.setattr("counter.aggregates.store.PAGES_AT_ONCE", 3)
+    monkeypatch.setattr("counter.buckets.store.ENOUGH_PAGES", 5)
+    for number in range(8):
+        await portal.view(NOON, 1, page=f"/{number}")
+    await portal.view(NOON - DAY_MS, 2, page="/before")
+    report = await portal.roll_up(NOON - DAY_MS)
+    assert (report.rows, report.page_rows) == (2, 9)
+    assert await portal.connection.fetchval("select sum(views) from page_aggregates") == 9
+    assert await portal.roll_up(NOON - DAY_MS) == Report(0, 0, 0, 0)
+
+
+async def test_what_comes_while_rows_are_written_is_not_settled(portal: Portal) -> None:
+    """A page that gets a view between reading and settling is written again, and one that got none is not."""
+
+    class Late(AggregateStore):
+        async def write(self, *args: Any, **named: Any) -> bool:
+            written = await super().write(*args, **named)
+            await portal.view(NOON, 3, page="/b")
+            return written
+
+    await portal.view(NOON, 1)
+    await portal.view(NOON, 1, page="/b")
+    await portal.rollup.run(Late(portal.connection), NOON)
+    assert (await portal.roll_up(NOON)).page_rows == 1
+    pages = await portal.connection.fetch(
+        "select path, views from page_aggregates join pages on id = page_id"
+    )
+    assert {page["path"]: page["views"] for page in pages} == {"/a": 1, "/b": 2}
+
+
+async def test_pages_named_by_two_at_once_are_written_by_both(portal: Portal, database_url: str) -> None:
+    """A page whose name is on its way in another transaction is waited for, and keeps its views."""
+    await portal.view(NOON, 1, page="/new")
+    async with connected(database_url) as other:
+        naming = other.transaction()
+        await naming.start()
+        await other.execute("insert into pages (site_id, path) values ($1, '/new')", portal.site.id)
+        writing = asyncio.create_task(portal.roll_up(NOON))
+        waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        while not await other.fetchval(waits):
+            assert not writing.done()
+        await naming.commit()
+        await writing
+    assert await portal.connection.fetchval("select sum(views) from page_aggregates") == 1
+
+
+async def test_row_that_should_be_alone_is_not_written_beside_another(portal: Portal) -> None:
+    """Visitors are only counted as they are where no other row of the day may have them."""
+    await portal.view(NOON, 1)
+    await portal.view(NOON - DAY_MS, 1)
+    reads: list[Any] = []
+
+    class Seen(AggregateStore):
+        async def write(self, rows: Any, *others: Any, **named: Any) -> bool:
+            reads.append(rows)
+            return await super().write(rows, *others, **named)
+
+    await portal.rollup.run(Seen(portal.connection), NOON - DAY_MS)
+    one, other = reads[0]
+    later = one._replace(key=one.key._replace(part=9))
+    assert not await portal.aggregates.write([later], alone=True)
+    assert not await portal.aggregates.write([other, other._replace(key=later.key)], alone=True)
+    assert len(await portal.rows()) == 2 + 2
+    assert await portal.aggregates.write([one], alone=True)
+
+
+async def test_rollup_rests_between_its_steps(portal: Portal) -> None:
+    """Who runs it is told how many buckets each step was about, and how long it took."""
+    told: list[tuple[int, float]] = []
+
+    async def rest(buckets: int, took_seconds: float) -> None:
+        told.append((buckets, took_seconds))
+
+    await portal.view(NOON, 1)
+    await portal.rollup.run(portal.aggregates, NOON + DAY_MS, rest=rest)
+    assert [buckets for buckets, _took in told] == [1, 1]  # written, then closed
+    assert all(took > 0 for _buckets, took in told)

@@ -1,12 +1,27 @@
--- Notes that Postgres has confirmed a bucket as it was read.
+-- Notes that Postgres has confirmed some buckets as they were read.
 --
--- KEYS    1 day, 2 pages, 3 changed, 4 dirty
--- ARGV    1 name of the bucket, 2 version that was read, then page, views, page, views, …
--- returns 1 if nothing is left to write, 0 if the bucket has changed meanwhile
+-- KEYS    1 dirty
+-- ARGV    1 prefix of the keys of buckets,
+--         2 {name, version that was read, page → views} of each (msgpack)
+-- returns how many have nothing left to write; the others have changed meanwhile
+--
+-- The keys of a bucket are made from its name, as in record.lua; they share the lane's hash tag.
 
-for i = 3, #ARGV, 2 do
-  if redis.call('HGET', KEYS[2], ARGV[i]) == ARGV[i + 1] then redis.call('SREM', KEYS[3], ARGV[i]) end
+local settled = 0
+for _, read in ipairs(cmsgpack.unpack(ARGV[2])) do
+  local name, version, pages = unpack(read)
+  local bucket = ARGV[1] .. name
+  local version_now = redis.call('HGET', bucket .. ':day', 'version')
+  if version_now == version then
+    redis.call('UNLINK', bucket .. ':changed')
+    redis.call('SREM', KEYS[1], name)
+    settled = settled + 1
+  elseif version_now then
+    for page, views in pairs(pages) do
+      if tonumber(redis.call('HGET', bucket .. ':pages', page)) == views then
+        redis.call('SREM', bucket .. ':changed', page)
+      end
+    end
+  end
 end
-if redis.call('HGET', KEYS[1], 'version') ~= ARGV[2] then return 0 end
-redis.call('SREM', KEYS[4], ARGV[1])
-return 1
+return settled
