@@ -11,8 +11,9 @@ from bench.figures import FIGURES, Figure, Rounds
 from bench.growth import growth
 from bench.importing import importing
 from bench.place import place
+from bench.rollup import rollup
 
-ALL = {**FIGURES, "growth": growth, "import": importing}
+ALL = {**FIGURES, "growth": growth, "import": importing, "rollup": rollup}
 
 
 async def measure(names: list[str], rounds: Rounds) -> list[Figure]:
