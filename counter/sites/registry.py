@@ -1,7 +1,7 @@
 """All sites in memory, so that a hit finds its site without asking anybody."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Container, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -56,10 +56,18 @@ class SiteRegistry:
             raise UnknownSiteError
         return site
 
-    def replace(self, sites: list[Site]) -> None:
+    def replace(self, sites: Iterable[Site]) -> None:
         """Take a new list of all sites."""
         self._sites = {site.key: site for site in sites}
         self.loaded = True
+
+    def change(self, sites: Iterable[Site]) -> None:
+        """Take new sites, and what others became."""
+        self._sites |= {site.key: site for site in sites if site != self._sites.get(site.key)}
+
+    def keep(self, keys: Container[str]) -> None:
+        """Forget all sites but some."""
+        self._sites = {key: site for key, site in self._sites.items() if key in keys}
 
     def known(self, key: str) -> Site | None:
         """Return a registered site, whether it counts or not.
@@ -91,14 +99,23 @@ async def followed(registry: SiteRegistry, pool: Pool, url: str, seconds: float)
         await end(follower)
 
 
-async def refresh(registry: SiteRegistry, pool: Pool) -> None:
-    """Read all sites.
+async def refresh(registry: SiteRegistry, pool: Pool, horizon: str | None = None) -> str:
+    """Read the sites that changed since a moment, or all of them; return the moment of this look.
 
     Raises:
-        AggregatesUnavailableError: Postgres does not answer; the registry stays as it was.
+        AggregatesUnavailableError: Postgres does not answer; the registry is not newer than it was, or half.
     """
     async with acquired(pool) as connection:
-        registry.replace(await SiteStore(connection).list_all())
+        store = SiteStore(connection)
+        now, number = await store.horizon()
+        if horizon is None:
+            registry.replace([site async for sites in store.changed_since(None) for site in sites])
+            return now
+        async for sites in store.changed_since(horizon):
+            registry.change(sites)
+        if number != len(registry):
+            registry.keep(await store.keys())
+    return now
 
 
 async def _follow(registry: SiteRegistry, pool: Pool, url: str, seconds: float) -> None:
@@ -118,8 +135,9 @@ async def _listen(registry: SiteRegistry, pool: Pool, url: str, seconds: float) 
     try:
         connection.add_termination_listener(lambda _connection: changed.set())
         await connection.add_listener(CHANNEL, lambda *_notification: changed.set())
+        horizon = None  # a new connection may lead to another server, which has other moments
         while not connection.is_closed():
-            await refresh(registry, pool)
+            horizon = await refresh(registry, pool, horizon)
             with suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), seconds)
             changed.clear()

@@ -1,5 +1,6 @@
 """The sites in Postgres."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import astuple
 from typing import Final
 
@@ -11,6 +12,8 @@ from counter.sites.model import Site, SiteSettings, check_key
 
 MANY_SECONDS: Final = 60
 """How long many sites may take."""
+SITES_AT_ONCE: Final = 250
+"""How many are built from their rows in one go: some ms of work."""
 
 
 class SiteStore:
@@ -128,6 +131,34 @@ class SiteStore:
                     await self._connection.executemany(query, rows, timeout=MANY_SECONDS)
             except asyncpg.UniqueViolationError as error:
                 raise SiteExistsError("a site was added meanwhile; try again") from error
+
+    async def horizon(self) -> tuple[str, int]:
+        """Return a moment for `changed_since`, and how many sites there are."""
+        with translated():
+            horizon, number = (await self._connection.fetch(read_query("sites.horizon")))[0]
+        return horizon, number
+
+    async def changed_since(self, horizon: str | None) -> AsyncGenerator[list[Site]]:
+        """Yield the sites that changed since a moment, or all of them, some at a time.
+
+        Args:
+            horizon: the moment; what was under way then counts as changed.
+        """
+        after = ""
+        while True:
+            with translated():
+                rows = await self._connection.fetch(
+                    read_query("sites.changed"), horizon, after, SITES_AT_ONCE
+                )
+            yield [Site.of(dict(row)) for row in rows]
+            if len(rows) < SITES_AT_ONCE:
+                return
+            after = rows[-1]["key"]
+
+    async def keys(self) -> set[str]:
+        """Return the keys of all sites."""
+        with translated():
+            return {row["key"] for row in await self._connection.fetch(read_query("sites.keys"))}
 
     async def list_all(self) -> list[Site]:
         """Return all sites in the order of their keys."""

@@ -1,0 +1,2 @@
+-- Returns the keys of all sites.
+select key from sites
