@@ -18,7 +18,7 @@ from counter.database import connected, read_query
 from counter.rollup.loop import LEASE_KEY
 
 SITES = 10_000
-PAGES = 20
+PAGES = 5
 """That each site has. They are known before, as the pages of a site that is older than a day are."""
 PAUSE_SECONDS = 0.05
 """Between two rollups: ten seconds as it comes, but here hits are measured while one goes on."""
