@@ -9,11 +9,12 @@ from pathlib import Path
 
 from bench.figures import FIGURES, Figure, Rounds
 from bench.growth import growth
+from bench.history import history
 from bench.importing import importing
 from bench.place import place
 from bench.rollup import rollup
 
-ALL = {**FIGURES, "growth": growth, "import": importing, "rollup": rollup}
+ALL = {**FIGURES, "growth": growth, "import": importing, "rollup": rollup, "history": history}
 
 
 async def measure(names: list[str], rounds: Rounds) -> list[Figure]:

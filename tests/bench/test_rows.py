@@ -14,3 +14,13 @@ async def test_rollup_of_dirty_sites_is_measured(monkeypatch: pytest.MonkeyPatch
     assert alone.value > 0
     assert beside.value > 0
     assert hits.value > 0
+
+
+async def test_history_among_many_rows_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows that are asked for are those that were filled in, under the indexes as they were."""
+    monkeypatch.setattr("bench.history.ROWS", 10 * 3650)
+    monkeypatch.setattr("bench.history.TIMES", 3)
+    days, over_http, total = await measure(["history"], Rounds(1, 1))
+    assert days.value > 0
+    assert over_http.value > 0
+    assert total.value > 0
