@@ -116,7 +116,7 @@ class RollupLoop:
         self._metrics.rows.labels("page_aggregates").inc(report.page_rows)
         self._metrics.last_success.set(self._clock() / 1000)
         if not report.postponed:
-            await self._retention.step(connection, self._clock())
+            await self._retention.look(connection, self._clock(), self._wait)
         if abs(self._clock() - self._looked_ms) >= LOOK_MS:
             await self._anomalies.look(connection, self._clock())
             self._looked_ms = self._clock()

@@ -4,8 +4,10 @@ Nothing is removed whose bucket may still change: its row was written at least a
 not open. So it is closed for good, as a closed bucket is never opened again.
 """
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 
 import structlog
@@ -14,13 +16,21 @@ from counter.buckets.store import BucketStore
 from counter.database import Connection, read_query, translated
 from counter.errors import CounterError
 from counter.metrics import RollupMetrics
+from counter.rollup.rollup import parsed
 
 PAUSE_MS: Final = 60_000
-"""Time between two steps when there is little to do; where rows were left over, the next rollup goes on."""
-SITES: Final = 500
-PAGES: Final = 2000
-ROWS: Final = 500
+"""Time between two looks when there is little to do; where rows were left over, the next rollup goes on."""
+STEPS: Final = 10
+"""How many steps a look has at most."""
+SITES: Final = 200
+PAGES: Final = 400
+ROWS: Final = 100
 """How many sites and pages a step looks at, and how many rows of each kind it removes, at most."""
+KEPT_DAYS: Final = 30
+"""Nothing of so few days is ever removed, so it does not matter what of them is open."""
+
+Rest = Callable[[float], Awaitable[None]]
+"""Is told how many seconds a step took; returns when the next may begin."""
 
 log = structlog.get_logger(__name__)
 
@@ -57,29 +67,39 @@ class Retention:
         self._sweep: _Sweep | None = None
         self._swept: _Sweep | None = None
 
-    async def step(self, connection: Connection, now_ms: int) -> None:
-        """Do a small part of the work if it is time to; what fails is tried again later.
+    async def look(self, connection: Connection, now_ms: int, rest: Rest) -> None:
+        """Do a part of the work in some short steps if it is time to; what fails is tried again later.
 
         Args:
             connection: whose rollup has just written down all that is open.
             now_ms: decides which days are old.
+            rest: after each step.
         """
         if 0 <= self._next_ms - now_ms <= PAUSE_MS:
             return
         self._next_ms = now_ms + PAUSE_MS
         try:
             with translated():
-                most = await self._step(connection, datetime.fromtimestamp(now_ms / 1000, UTC))
+                if await self._look(connection, datetime.fromtimestamp(now_ms / 1000, UTC), rest):
+                    self._next_ms = 0
         except CounterError as error:
             # The rollup must go on, whatever is wrong here.
             self._metrics.postgres_errors.labels("retention").inc()
             log.warning("retention postponed", reason=str(error))
-            return
-        if most >= ROWS:
-            self._next_ms = 0
 
-    async def _step(self, connection: Connection, now: datetime) -> int:
-        open_ = await self._open()
+    async def _look(self, connection: Connection, now: datetime, rest: Rest) -> bool:
+        """Go on until all were looked at, some steps at most; return whether the last one left rows over."""
+        timer, most = asyncio.get_running_loop().time, 0
+        open_ = await self._open(now.date() - timedelta(days=KEPT_DAYS))
+        for _ in range(STEPS):
+            began = timer()
+            most = await self._step(connection, now, open_)
+            await rest(timer() - began)
+            if most < ROWS and not self._last_site and not self._last_page:
+                break
+        return most >= ROWS
+
+    async def _step(self, connection: Connection, now: datetime, open_: Open) -> int:
         removed = {
             "hours": await self._drop_details(connection, now, open_),
             "page_aggregates": await self._fold_pages(connection, now, open_),
@@ -89,14 +109,16 @@ class Retention:
             self._metrics.removed.labels(table).inc(rows)
         return max(removed.values())
 
-    async def _open(self) -> Open:
-        names = [
-            name
-            for lane in self._buckets.lanes
-            for listed in await self._buckets.bucket_names(lane)
-            for name in listed
-        ]
-        return Open([name.site for name in names], [name.day for name in names])
+    async def _open(self, before: date) -> Open:
+        found = Open([], [])
+        for lane in self._buckets.lanes:
+            for listed in await self._buckets.list_buckets(lane):
+                async for names in parsed(listed):
+                    for name in names:
+                        if name.day < before:
+                            found.sites.append(name.site)
+                            found.days.append(name.day)
+        return found
 
     async def _drop_details(self, connection: Connection, now: datetime, open_: Open) -> int:
         row = await connection.fetchrow(

@@ -133,10 +133,10 @@ class Rollup:
         generation = await self._enter(lane, aggregates)
         opened, dirty = await self._buckets.list_buckets(lane)
         due = {key for key in adjusted if self._buckets.lane_of(key) is lane and self._find_site(key)}
-        async for names in _parsed(opened, NAMES):
+        async for names in parsed(opened):
             known = await self._known(lane, names, aggregates)
             due |= {name.site for name in known if self._is_over(name, generation, now_ms)}
-        async for names in _parsed(sorted(dirty), BUCKETS):
+        async for names in parsed(sorted(dirty), BUCKETS):
             yield await self._write(lane, await self._known(lane, names, aggregates), generation, aggregates)
         for sites in _chunks(sorted(due), FOLDS):
             yield await self._fold(lane, sites, generation, aggregates, now_ms)
@@ -241,7 +241,7 @@ class Rollup:
         return site
 
 
-async def _parsed(names: Iterable[bytes], at_once: int) -> AsyncGenerator[list[BucketName]]:
+async def parsed(names: Iterable[bytes], at_once: int = NAMES) -> AsyncGenerator[list[BucketName]]:
     """Yield the names of many buckets, some at a time, and let others work in between."""
     for chunk in _chunks(names, at_once):
         yield list(bucket_names(chunk))

@@ -10,7 +10,7 @@ from counter.checks.durable import DurableAudit
 from counter.database import Connection
 from counter.errors import SiteError
 from counter.metrics import Metrics
-from counter.rollup.retention import PAUSE_MS, Retention
+from counter.rollup.retention import KEPT_DAYS, PAUSE_MS, Retention
 from counter.rollup.rollup import Rollup
 from counter.sites.model import Site, SiteSettings
 from tests.integration.conftest import LANE, Hot
@@ -20,6 +20,7 @@ NOON_MS = int(NOON.timestamp() * 1000)
 TODAY = date(2026, 6, 10)
 AGES = (1, 89, 90, 91, 400, 800, 1500)
 """Days before today of the rows."""
+TABLES = ("hours", "page_aggregates", "aggregates")
 
 
 def row(site: Site, day: date, part: int = 1, *, factor: int = 1) -> Row:
@@ -52,12 +53,20 @@ class Sweeper:
         self.metrics = Metrics().rollup
         self._retention = Retention(hot.store, self.metrics)
         self._connection = connection
-        self._steps = 0
+        self._looks = 0
+        self.steps: list[dict[str, float]] = []
 
-    async def sweep(self, steps: int = 6) -> None:
-        for _ in range(steps):
-            self._steps += 1
-            await self._retention.step(self._connection, NOON_MS + self._steps * (PAUSE_MS + 1))
+    async def sweep(self, looks: int = 6) -> None:
+        for _ in range(looks):
+            self._looks += 1
+            await self._retention.look(
+                self._connection, NOON_MS + self._looks * (PAUSE_MS + 1), self._note_step
+            )
+
+    async def _note_step(self, _took_seconds: float) -> None:
+        """Note what has been removed since the step before."""
+        before = {table: sum(step[table] for step in self.steps) for table in TABLES}
+        self.steps.append({table: self.removed(table) - before[table] for table in TABLES})
 
     def removed(self, table: str) -> float:
         return self.metrics.removed.labels(table)._value.get()
@@ -181,13 +190,18 @@ async def test_steps_are_small(hot, connection, add_site, sweeper, monkeypatch):
     site, other = await add_site(), await add_site("other")
     await written(connection, site)
     await written(connection, other)
-    steps = []
     while sweeper.removed("hours") < 8 or sweeper.removed("page_aggregates") < 8:
-        before = sweeper.removed("hours"), sweeper.removed("page_aggregates")
         await sweeper.sweep(1)
-        steps.append((sweeper.removed("hours") - before[0], sweeper.removed("page_aggregates") - before[1]))
-        assert len(steps) < 100
-    assert all(hours <= 3 and pages <= 3 for hours, pages in steps)
+        assert len(sweeper.steps) < 100
+    assert all(removed <= 3 for step in sweeper.steps for removed in step.values())
+
+
+async def test_look_ends_when_all_were_looked_at(connection, add_site, sweeper):
+    """Where there is little to do there are few steps, until the next minute; a rest follows each."""
+    await written(connection, await add_site())
+    await sweeper.sweep(1)
+    assert len(sweeper.steps) == 2  # the second finds that there is nothing after the first
+    assert sweeper.removed("hours") == 4
 
 
 async def test_failure_stops_no_rollup(connection, sweeper):
@@ -218,3 +232,9 @@ def test_what_is_shown_of_late_is_kept(settings):
     """Less than what pages and widget show cannot be chosen."""
     with pytest.raises(SiteError, match="or 0 to keep them for ever"):
         SiteSettings(**settings)
+
+
+def test_what_is_open_matters_only_where_something_may_be_removed():
+    """Nothing of the days that are left out is removed, whatever a site chooses and in whatever zone it is."""
+    with pytest.raises(SiteError, match="or 0 to keep them for ever"):
+        SiteSettings(hours_days=KEPT_DAYS + 2)
