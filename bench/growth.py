@@ -24,7 +24,9 @@ async def growth(place: Place, rounds: Rounds) -> list[Figure]:
     few = replace(HIT, visitors=1000)
     async with both(place) as (service, bare):
         at_first = await _beside(service, few, bare, rounds)
+        before = await place.redis_bytes()
         await _come(service, visitors, rounds)
+        each = (await place.redis_bytes() - before) / visitors
         crowded = await _beside(service, replace(HIT, visitors=visitors), bare, rounds)
         await place.add_sites(sites)
         while (await service.samples())["counter_sites", ""] < sites:
@@ -33,6 +35,7 @@ async def growth(place: Place, rounds: Rounds) -> list[Figure]:
     return [
         _compare(f"hits, {visitors:,} visitors ÷ 1,000", crowded, at_first),
         _compare(f"hits, {sites:,} registered sites ÷ 1", with_sites, at_first),
+        Figure("bytes of Redis for each visitor in the window", each, 100, at_most=True),
     ]
 
 

@@ -42,7 +42,7 @@ VIEWS_EACH: Final = 3
 VIEWS_OF_A_PAGE: Final = 10
 """Views of a page in a day; a site counts 10,000 pages apart at most."""
 PAGE_CAP: Final = 10_000
-WINDOW_SECONDS: Final = 1800 * 1.125 + 60
+WINDOW_SECONDS: Final = 1800 * (1 + 1 / 48) + 60
 """How long a visitor is kept in Redis: the visit timeout, and what comes upon it until old ones are forgotten."""
 ROLLUP_SECONDS: Final = 10
 LANES_OF_A_NODE: Final = 8
@@ -90,9 +90,7 @@ def plan(points: Mapping[str, Mapping[str, Any]], sites: int, hits: float) -> Pl
     visitors = hits / sites / VIEWS_EACH
     kept = row_of(points, visitors)
     present = min(hits, peak * WINDOW_SECONDS) / VIEWS_EACH
-    visitor_bytes = (
-        2 * points["Redis seen"]["redis_bytes"]
-    )  # `present` has the same entries, for a shorter time
+    visitor_bytes = points["Redis seen"]["redis_bytes"]
     page_bytes = points["Redis pages"]["redis_bytes"] + points["Redis changed"]["redis_bytes"]
     held = present * visitor_bytes + pages * page_bytes + sites * kept["sketch"]
     row_bytes = sites * kept["row"] + pages * points["page_aggregates"]["row"]

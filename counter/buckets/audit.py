@@ -70,7 +70,7 @@ class BucketAudit:
             (
                 Call(
                     "read_site",
-                    [lane.generation, *(lane.site(site, kind) for kind in ("base", "present", "index"))],
+                    [lane.generation, *(lane.site(site, kind) for kind in ("base", "seen", "index"))],
                     [lane.bucket_prefix, lane.earlier_prefix(site), now_ms],
                 )
                 for site in sites

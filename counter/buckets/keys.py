@@ -7,8 +7,7 @@
 | `counter:{LANE}:parts` | string | how many buckets this lane has begun |
 | `counter:{LANE}:open` | set | names of the buckets that the base does not hold yet |
 | `counter:{LANE}:dirty` | set | names of the buckets that changed since their last rollup |
-| `counter:{LANE}:site:SITE:seen` | sorted set | visitor → last view, ms; trimmed to the visit timeout |
-| `counter:{LANE}:site:SITE:present` | sorted set | visitor → last sign, ms; trimmed to the online window |
+| `counter:{LANE}:site:SITE:seen` | sorted set | visitor → last sign, ms; its fraction: see `record.lua` |
 | `counter:{LANE}:site:SITE:index` | set | names of the site's open buckets |
 | `counter:{LANE}:site:SITE:base` | hash | `revision`, `generation`, `body`: the sums of all that is closed |
 | `counter:{LANE}:bucket:NAME:day` | hash | `version`, `part`, `views`, `views:HH`, `forgot`, `token:W`, … |
@@ -66,7 +65,7 @@ class LaneKeys:
         return f"{self.prefix}token:{worker}"
 
     def site(self, site: str, kind: str) -> str:
-        """Return the key of a site's `seen`, `present`, `index` or `base`."""
+        """Return the key of a site's `seen`, `index` or `base`."""
         return f"{self.site_prefix}{site}:{kind}"
 
     def earlier(self, site: str, day: date) -> str:

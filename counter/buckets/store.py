@@ -25,7 +25,7 @@ from counter.buckets.stored import Fold, OpenPages, SiteIndex, StoredBucket, che
 from counter.errors import GenerationEndedError
 
 TOKEN_SECONDS: Final = 35 * 86_400
-SITE_KINDS: Final = ("seen", "present", "index", "base")
+SITE_KINDS: Final = ("seen", "index", "base")
 ENOUGH_PAGES: Final = 2000
 """With so many changed pages a call reads no further bucket, however many it was asked for."""
 
@@ -121,7 +121,7 @@ class BucketStore:
             BucketsUnavailableError, BucketsCorruptError: it cannot be read.
         """
         lane = self.lane_of(site)
-        keys = [lane.generation, *(lane.site(site, kind) for kind in ("base", "present", "index"))]
+        keys = [lane.generation, *(lane.site(site, kind) for kind in ("base", "seen", "index"))]
         generation, base_generation, body, online, buckets, visitors = await self._operations.run(
             lane, Call("read_site", keys, [lane.bucket_prefix, lane.earlier_prefix(site), online_after_ms])
         )
@@ -257,7 +257,7 @@ class BucketStore:
         lane = self.lane_of(next(iter(after_ms)))
         async with self._servers.asking(lane) as redis, redis.pipeline(transaction=False) as pipe:
             for site, at_ms in after_ms.items():
-                pipe.zcount(lane.site(site, "present"), f"({at_ms}", "+inf")
+                pipe.zcount(lane.site(site, "seen"), at_ms + 1, "+inf")
             counts = await pipe.execute()
         return dict(zip(after_ms, counts, strict=True))
 

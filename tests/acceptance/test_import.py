@@ -216,11 +216,7 @@ async def test_widget_grows_and_nobody_seems_online(service: Running) -> None:
 async def live_keys(redis: Redis) -> dict[bytes, Any]:
     """Who was seen and is present in the live lane."""
     keys = [key async for key in redis.scan_iter("counter:{0}:site:old:*")]
-    return {
-        key: await redis.zrange(key, 0, -1, withscores=True)
-        for key in keys
-        if key.endswith((b"seen", b"present"))
-    }
+    return {key: await redis.zrange(key, 0, -1, withscores=True) for key in keys if key.endswith(b"seen")}
 
 
 async def test_log_of_today_adds_to_live_counts(service: Running, tmp_path: Path) -> None:

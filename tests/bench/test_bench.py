@@ -24,6 +24,7 @@ async def test_growth_is_measured():
     assert [figure.name for figure in found] == [
         "hits, 6,667 visitors ÷ 1,000",
         "hits, 67 registered sites ÷ 1",
+        "bytes of Redis for each visitor in the window",
     ]
     assert all(figure.value > 0 for figure in found)
 

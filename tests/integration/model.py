@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import blake2b
+from math import ceil
 from zoneinfo import ZoneInfo
 
 from counter.sites.model import SiteSettings
@@ -53,6 +54,10 @@ class Model:
         self.last_sign[event.person] = max(event.at_ms, self.last_sign.get(event.person, 0))
         if event.kind == "view":
             self._view(event, self.days[local.date()], local.hour)
+        elif event.at_ms > self.last_view.get(event.person, event.at_ms):
+            # After a heartbeat the tick of the last view is known.
+            tick_ms = ceil(self.settings.visit_timeout_seconds * 1000 / 2045)
+            self.last_view[event.person] -= self.last_view[event.person] % tick_ms
 
     def _view(self, event: Event, day: Day, hour: int) -> None:
         last = self.last_view.get(event.person)

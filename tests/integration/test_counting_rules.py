@@ -215,7 +215,7 @@ async def test_every_key_comes_from_the_key_module_and_no_count_expires(hot: Hot
     name = str(BucketName(site.key, site.span_of(1_790_000_000_000).day, generation))
     kept = {LANE.generation, LANE.parts, LANE.open, LANE.dirty, LANE.site(site.key, "index")}
     kept |= {LANE.bucket(name, kind) for kind in ("day", "visitors", "pages", "changed")}
-    passing = {LANE.token("w"), LANE.site(site.key, "seen"), LANE.site(site.key, "present")}
+    passing = {LANE.token("w"), LANE.site(site.key, "seen")}
     keys = {key.decode() for key in await hot.redis.keys("*")}
     assert keys == kept | passing
     assert {key for key in keys if await hot.redis.ttl(key) == -1} == kept
@@ -228,13 +228,12 @@ async def test_visitors_are_forgotten_though_this_is_done_now_and_then(hot: Hot)
     await hot.record("w", 1, batch)
     generation = await hot.store.generation(LANE)
     name = str(BucketName(site.key, site.span_of(1_790_000_000_000).day, generation))
-    seen, present = LANE.site(site.key, "seen"), LANE.site(site.key, "present")
-    # An hour of the server's passes: the keys are gone, and what was forgotten last lies an hour back.
-    await hot.redis.delete(seen, present)
+    seen = LANE.site(site.key, "seen")
+    # An hour of the server's passes: the key is gone, and what was forgotten last lies an hour back.
+    await hot.redis.delete(seen)
     await hot.redis.hincrby(LANE.bucket(name, "day"), "forgot", -3_600_000)
     await hot.record("w", 2, batch)
     assert await hot.redis.ttl(seen) > site.settings.visit_timeout_seconds
-    assert await hot.redis.ttl(present) > site.settings.online_window_seconds
     # Between two times of forgetting, what is left of a life is still longer than the window.
     await hot.record("w", 3, batch)
-    assert await hot.redis.ttl(present) > site.settings.online_window_seconds
+    assert await hot.redis.ttl(seen) > site.settings.visit_timeout_seconds

@@ -265,7 +265,7 @@ def test_keys_are_read_as_they_are_written(number, name):
     for key in (
         lane.token("worker"),
         lane.earlier(name.site, name.day),
-        *(lane.site(name.site, kind) for kind in ("seen", "present", "base")),
+        *(lane.site(name.site, kind) for kind in ("seen", "base")),
         salt_key(name.day),
     ):
         assert may_expire(key)

@@ -35,7 +35,7 @@ def test_foreign_bucket_name(text):
 
 def all_keys(keys: LaneKeys, site: str, name: BucketName) -> list[str]:
     fixed = [keys.generation, keys.parts, keys.open, keys.dirty, keys.token("w")]
-    of_site = [keys.site(site, kind) for kind in ("seen", "present", "index", "base")]
+    of_site = [keys.site(site, kind) for kind in ("seen", "index", "base")]
     of_bucket = [keys.bucket(str(name), kind) for kind in ("day", "visitors", "pages", "changed")]
     return [*fixed, *of_site, *of_bucket, keys.earlier(site, name.day)]
 

@@ -1,8 +1,8 @@
 -- Reads what the widget shows of one site.
 --
--- KEYS    1 generation, 2 base, 3 present, 4 index
+-- KEYS    1 generation, 2 base, 3 seen, 4 index
 -- ARGV    1 prefix of the keys of buckets, 2 prefix of the keys of earlier visitors,
---         3 start of the online window, ms since the epoch (exclusive)
+--         3 start of the online window, ms since the epoch: who is seen in a later ms is online
 -- returns {generation, base's generation, base's body, online,
 --          {{name, views, visits, bots} for each open bucket}, {{day, visitors} for each of their days}}
 --         with '' where the base is missing
@@ -25,7 +25,7 @@ return {
   current_generation(KEYS[1]),
   base[1] or '',
   base[2] or '',
-  redis.call('ZCOUNT', KEYS[3], '(' .. ARGV[3], '+inf'),
+  redis.call('ZCOUNT', KEYS[3], ARGV[3] + 1, '+inf'),
   buckets,
   days,
 }

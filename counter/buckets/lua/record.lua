@@ -15,7 +15,9 @@ local OTHER = '(other)'
 -- The clocks of two workers may differ by this much without a visit being counted twice.
 local CLOCK_SLACK_MS = 60000
 -- How often old visitors are forgotten in the time for which they are kept.
-local FORGETS = 8
+local FORGETS = 48
+-- A visit timeout has this many ticks, less one.
+local TICKS = 2046
 
 local generation = current_generation(KEYS[1])
 if generation ~= ARGV[1] then return {'generation', generation} end
@@ -42,53 +44,59 @@ local function read_ids(n, carries)
   return ids, ids_before
 end
 
--- Notes the latest time of each visitor.
-local function note(key, latest)
-  local times_and_ids = {}
-  for id, at in pairs(latest) do
-    times_and_ids[#times_and_ids + 1] = at
-    times_and_ids[#times_and_ids + 1] = id
+-- A visitor's score is the time of the last sign. If that was no view but a heartbeat, the fraction tells in which tick
+-- the last view was, or that it was too long ago to matter. So visits and who is online need one entry, and views alone
+-- decide on visits: exactly, or where a heartbeat came since, to a tick (0.9 s of half an hour).
+local function tick_of(timeout_ms) return math.ceil(timeout_ms / (TICKS - 1)) end
+
+-- Returns the times of the last sign and of the last view, which may be nil.
+local function times_of(score, timeout_ms)
+  local sign = math.floor(score)
+  if sign == score then return sign, sign end
+  local code = (score - sign) * (TICKS + 2) - 1
+  if code == TICKS then return sign, nil end
+  local tick_ms = tick_of(timeout_ms)
+  local sign_tick = math.floor(sign / tick_ms)
+  return sign, (sign_tick - (sign_tick - code) % TICKS) * tick_ms
+end
+
+local function score_of(sign, view, timeout_ms)
+  if sign == view then return sign end
+  local code = TICKS
+  if view and sign - view < timeout_ms then code = math.floor(view / tick_of(timeout_ms)) % TICKS end
+  return sign + (code + 1) / (TICKS + 2)
+end
+
+-- Notes the signs of visitors, views or heartbeats, and returns how many visits begin with them.
+local function come(seen, times, ids, ids_before, timeout_ms, are_views)
+  local scores = redis.call('ZMSCORE', seen, unpack(ids))
+  local carried = #ids_before > 0 and redis.call('ZMSCORE', seen, unpack(ids_before)) or {}
+  local signs, views, visits = {}, {}, 0
+  for i, id in ipairs(ids) do
+    local score, at = scores[i] or carried[i], times[i]
+    if score and not signs[id] then signs[id], views[id] = times_of(tonumber(score), timeout_ms) end
+    if are_views then
+      local last = views[id]
+      if not last or at - last >= timeout_ms then visits = visits + 1 end
+      views[id] = math.max(at, last or at)
+    end
+    signs[id] = math.max(at, signs[id] or at)
   end
-  redis.call('ZADD', key, 'GT', unpack(times_and_ids))
+  if #ids_before > 0 then redis.call('ZREM', seen, unpack(ids_before)) end
+  local scores_and_ids = {}
+  for id, sign in pairs(signs) do
+    scores_and_ids[#scores_and_ids + 1] = score_of(sign, views[id], timeout_ms)
+    scores_and_ids[#scores_and_ids + 1] = id
+  end
+  redis.call('ZADD', seen, unpack(scores_and_ids))
+  return visits
 end
 
 -- Forgets those who are older than keep_ms. Nobody has to be forgotten in time, as whoever reads looks at the times;
 -- so it is enough to do this now and then, by the server's clock, as the key's life is longer by that much.
-local function forget(key, newest_ms, keep_ms, expires)
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', newest_ms - keep_ms - CLOCK_SLACK_MS)
-  if expires then redis.call('PEXPIRE', key, keep_ms + CLOCK_SLACK_MS + math.ceil(keep_ms / FORGETS)) end
-end
-
--- Notes each visitor's last view, and returns how many visits began, and these views.
-local function visit(seen, times, ids, ids_before, timeout_ms)
-  local scores = redis.call('ZMSCORE', seen, unpack(ids))
-  local carried = #ids_before > 0 and redis.call('ZMSCORE', seen, unpack(ids_before)) or {}
-  local latest, visits = {}, 0
-  for i, id in ipairs(ids) do
-    latest[id] = latest[id] or tonumber(scores[i] or carried[i] or nil)
-  end
-  for i, id in ipairs(ids) do
-    local at, last = times[i], latest[id]
-    if not last or at - last >= timeout_ms then visits = visits + 1 end
-    latest[id] = math.max(at, last or at)
-  end
-  if #ids_before > 0 then redis.call('ZREM', seen, unpack(ids_before)) end
-  note(seen, latest)
-  return visits, latest
-end
-
-local function latest_of(times, ids)
-  local latest = {}
-  for i, id in ipairs(ids) do
-    latest[id] = math.max(times[i], latest[id] or 0)
-  end
-  return latest
-end
-
--- Notes who is online.
-local function appear(present, latest, ids_before)
-  if #ids_before > 0 then redis.call('ZREM', present, unpack(ids_before)) end
-  note(present, latest)
+local function forget(seen, newest_ms, keep_ms, expires)
+  redis.call('ZREMRANGEBYSCORE', seen, '-inf', newest_ms - keep_ms - CLOCK_SLACK_MS)
+  if expires then redis.call('PEXPIRE', seen, keep_ms + CLOCK_SLACK_MS + math.ceil(keep_ms / FORGETS)) end
 end
 
 -- Adds the views of a page, or of the pages above the cap together.
@@ -113,10 +121,8 @@ local function add(name, day, index, fields, amounts)
   local version = tonumber(before[1] or '0')
   local after = {'version', version + 1, 'token:' .. ARGV[6], ARGV[2]}
   for i, field in ipairs(fields) do
-    if amounts[i] > 0 then
-      after[#after + 1] = field
-      after[#after + 1] = (before[i + 2] or 0) + amounts[i]
-    end
+    after[#after + 1] = field
+    after[#after + 1] = (before[i + 2] or 0) + amounts[i]
   end
   if version == 0 then
     after[#after + 1] = 'part'
@@ -141,34 +147,37 @@ redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
 for _, group in ipairs(cmsgpack.unpack(ARGV[4])) do
   local site, name, hour, carries, timeout_ms, window_ms, expires, page_cap, bots, views_at, pages, heartbeats_at =
     unpack(group)
-  local seen, present, index = ARGV[7] .. site .. ':seen', ARGV[7] .. site .. ':present', ARGV[7] .. site .. ':index'
+  local seen, index = ARGV[7] .. site .. ':seen', ARGV[7] .. site .. ':index'
   local bucket = ARGV[8] .. name
   local day = bucket .. ':day'
+  local keep_ms = math.max(timeout_ms, window_ms)
   local views, visits = #views_at, 0
   if views > 0 then
     local ids, ids_before = read_ids(views, carries)
-    local latest
-    visits, latest = visit(seen, views_at, ids, ids_before, timeout_ms)
-    appear(present, latest, ids_before)
+    visits = come(seen, views_at, ids, ids_before, timeout_ms, true)
     redis.call('PFADD', bucket .. ':visitors', unpack(ids))
     for p = 1, #pages, 2 do
       add_page(bucket .. ':pages', bucket .. ':changed', pages[p], pages[p + 1], page_cap)
     end
   end
   if views + bots > 0 then
-    local fields = {'bots', 'views', 'views:' .. hour, 'visits', 'visits:' .. hour}
-    local forgot_ms = add(name, day, index, fields, {bots, views, views, visits, visits})
-    if views > 0 and math.abs(now_ms - forgot_ms) >= math.min(timeout_ms, window_ms) / FORGETS then
-      local newest_ms = newest_of(views_at)
+    local fields, amounts = {}, {}
+    if views > 0 then fields, amounts = {'views', 'views:' .. hour}, {views, views} end
+    if visits > 0 then
+      fields[3], fields[4] = 'visits', 'visits:' .. hour
+      amounts[3], amounts[4] = visits, visits
+    end
+    if bots > 0 then fields[#fields + 1], amounts[#amounts + 1] = 'bots', bots end
+    local forgot_ms = add(name, day, index, fields, amounts)
+    if views > 0 and math.abs(now_ms - forgot_ms) >= keep_ms / FORGETS then
       redis.call('HSET', day, 'forgot', string.format('%.0f', now_ms))
-      forget(seen, newest_ms, timeout_ms, expires)
-      forget(present, newest_ms, window_ms, expires)
+      forget(seen, newest_of(views_at), keep_ms, expires)
     end
   end
   if #heartbeats_at > 0 then
     local ids, ids_before = read_ids(#heartbeats_at, carries)
-    appear(present, latest_of(heartbeats_at, ids), ids_before)
-    forget(present, newest_of(heartbeats_at), window_ms, expires)
+    come(seen, heartbeats_at, ids, ids_before, timeout_ms, false)
+    forget(seen, newest_of(heartbeats_at), keep_ms, expires)
   end
 end
 if #dirty > 0 then redis.call('SADD', KEYS[5], unpack(dirty)) end
