@@ -12,7 +12,7 @@ from counter.background import end
 from counter.database import CONNECT_SECONDS, Pool, acquired, translated
 from counter.errors import AggregatesUnavailableError, BusyError, UnknownSiteError
 from counter.sites.model import Site
-from counter.sites.store import SiteStore
+from counter.sites.store import Moment, SiteStore
 
 CHANNEL: Final = "counter_sites"
 
@@ -99,19 +99,21 @@ async def followed(registry: SiteRegistry, pool: Pool, url: str, seconds: float)
         await end(follower)
 
 
-async def refresh(registry: SiteRegistry, pool: Pool, horizon: str | None = None) -> str:
-    """Read the sites that changed since a moment, or all of them; return the moment of this look.
+async def refresh(registry: SiteRegistry, pool: Pool, last: Moment | None = None) -> Moment:
+    """Read the sites that changed since the last look, or all of them; return the moment of this one.
+
+    Another server, after a failover, has other transactions: of it all sites are read.
 
     Raises:
         AggregatesUnavailableError: Postgres does not answer; the registry is not newer than it was, or half.
     """
     async with acquired(pool) as connection:
         store = SiteStore(connection)
-        now, number = await store.horizon()
-        if horizon is None:
+        now, number = await store.moment()
+        if last is None or last.server != now.server:
             registry.replace([site async for sites in store.changed_since(None) for site in sites])
             return now
-        async for sites in store.changed_since(horizon):
+        async for sites in store.changed_since(last.horizon):
             registry.change(sites)
         if number != len(registry):
             registry.keep(await store.keys())
@@ -135,9 +137,9 @@ async def _listen(registry: SiteRegistry, pool: Pool, url: str, seconds: float) 
     try:
         connection.add_termination_listener(lambda _connection: changed.set())
         await connection.add_listener(CHANNEL, lambda *_notification: changed.set())
-        horizon = None  # a new connection may lead to another server, which has other moments
+        moment = None  # what was changed while nobody listened may be anything
         while not connection.is_closed():
-            horizon = await refresh(registry, pool, horizon)
+            moment = await refresh(registry, pool, moment)
             with suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), seconds)
             changed.clear()

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import astuple
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 
@@ -14,6 +14,13 @@ MANY_SECONDS: Final = 60
 """How long many sites may take."""
 SITES_AT_ONCE: Final = 250
 """How many are built from their rows in one go: some ms of work."""
+
+
+class Moment(NamedTuple):
+    """When the sites were looked at, by the transactions of one server, since it was started."""
+
+    server: str
+    horizon: str
 
 
 class SiteStore:
@@ -132,17 +139,17 @@ class SiteStore:
             except asyncpg.UniqueViolationError as error:
                 raise SiteExistsError("a site was added meanwhile; try again") from error
 
-    async def horizon(self) -> tuple[str, int]:
-        """Return a moment for `changed_since`, and how many sites there are."""
+    async def moment(self) -> tuple[Moment, int]:
+        """Return the moment of this look, and how many sites there are."""
         with translated():
-            horizon, number = (await self._connection.fetch(read_query("sites.horizon")))[0]
-        return horizon, number
+            server, horizon, number = (await self._connection.fetch(read_query("sites.moment")))[0]
+        return Moment(server, horizon), number
 
     async def changed_since(self, horizon: str | None) -> AsyncGenerator[list[Site]]:
         """Yield the sites that changed since a moment, or all of them, some at a time.
 
         Args:
-            horizon: the moment; what was under way then counts as changed.
+            horizon: of a moment of this server; what was under way then counts as changed.
         """
         after = ""
         while True:
