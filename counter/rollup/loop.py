@@ -110,10 +110,13 @@ class RollupLoop:
             self._metrics.failures.inc()
             log.warning("rollup postponed", reason=str(error))
             return
-        # A base that was postponed is made by the next run, so the ledger is looked at again.
-        self._last_adjustment = self._last_adjustment if report.postponed else last_id
         self._metrics.rows.labels("aggregates").inc(report.rows)
         self._metrics.rows.labels("page_aggregates").inc(report.page_rows)
+        if report.corrupt:
+            self._metrics.failures.inc()
+            return
+        # A base that was postponed is made by the next run, so the ledger is looked at again.
+        self._last_adjustment = self._last_adjustment if report.postponed else last_id
         self._metrics.last_success.set(self._clock() / 1000)
         if not report.postponed:
             await self._retention.look(connection, self._clock(), self._wait)

@@ -7,6 +7,7 @@ a bucket is settled only as it was read, and a base replaces only the one it was
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
+from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple, TypeVar
 
@@ -17,7 +18,7 @@ from counter.buckets.calls import bucket_names
 from counter.buckets.keys import BucketName, LaneKeys
 from counter.buckets.store import BucketStore
 from counter.buckets.stored import StoredBucket
-from counter.errors import GenerationEndedError, UnknownSiteError
+from counter.errors import BucketsCorruptError, GenerationEndedError, UnknownSiteError
 from counter.rollup.bases import earlier_sketches, make_bases, make_fold
 from counter.rollup.rows import SiteIds, lone_rows, make_rows, row_key
 from counter.sites.model import Site
@@ -29,6 +30,9 @@ FOLDS: Final = 50
 """How many sites get a new base together."""
 NAMES: Final = 1000
 """How many names are looked at before hits have their turn."""
+
+MOST_CORRUPT: Final = 20
+"""With more buckets that cannot be read something else is wrong than these."""
 
 GRACE_MS: Final = 60_000
 """A day is closed this long after its end, so that hits under way still find its bucket."""
@@ -46,17 +50,21 @@ async def no_rest(_buckets: int, _took_seconds: float) -> None:
 
 
 class Report(NamedTuple):
-    """What a rollup did: rows and page rows written, sites folded, and postponed as something changed."""
+    """What a rollup did: rows and page rows written, sites folded, and postponed as something changed.
+
+    Beside it, how many buckets and sites were left out, as they cannot be read.
+    """
 
     rows: int
     page_rows: int
     folded: int
     postponed: int
+    corrupt: int = 0
 
     @classmethod
     def sum(cls, reports: Iterable["Report"]) -> "Report":
         """Add up what several steps did."""
-        return cls(*map(sum, zip((0, 0, 0, 0), *reports, strict=True)))
+        return cls(*map(sum, zip((0,) * len(cls._fields), *reports, strict=True)))
 
 
 class Rollup:
@@ -92,13 +100,17 @@ class Rollup:
 
         Raises:
             BucketsUnavailableError, AggregatesUnavailableError: what was not done is done by the next run.
+            BucketsCorruptError: so much cannot be read that there is no use in going on.
         """
-        reports, now = [], asyncio.get_running_loop().time
+        reports, corrupt, now = [], 0, asyncio.get_running_loop().time
         for lane in self._buckets.lanes:
             began = now()
             async with aclosing(self._run_lane(lane, aggregates, now_ms, set(adjusted))) as steps:
                 async for report in steps:
                     reports.append(report)
+                    corrupt += report.corrupt
+                    if corrupt > MOST_CORRUPT:
+                        raise BucketsCorruptError("many buckets cannot be read")
                     await rest(report.rows, now() - began)
                     began = now()
         return Report.sum(reports)
@@ -136,10 +148,12 @@ class Rollup:
         async for names in parsed(opened):
             known = await self._known(lane, names, aggregates)
             due |= {name.site for name in known if self._is_over(name, generation, now_ms)}
+        write = partial(self._write, lane, generation=generation, aggregates=aggregates)
         async for names in parsed(sorted(dirty), BUCKETS):
-            yield await self._write(lane, await self._known(lane, names, aggregates), generation, aggregates)
+            yield await _apart(write, await self._known(lane, names, aggregates))
+        fold = partial(self._fold, lane, generation=generation, aggregates=aggregates, now_ms=now_ms)
         for sites in _chunks(sorted(due), FOLDS):
-            yield await self._fold(lane, sites, generation, aggregates, now_ms)
+            yield await _apart(fold, sites)
 
     async def _enter(self, lane: LaneKeys, aggregates: AggregateStore) -> str:
         """Return the lane's current generation; end one that a worker has closed, wherever it had looked."""
@@ -241,10 +255,22 @@ class Rollup:
         return site
 
 
+async def _apart(step: Callable[[Sequence[T]], Awaitable[Report]], items: Sequence[T]) -> Report:
+    """Do a step for some buckets or sites together; leave out those that cannot be read, and only those."""
+    try:
+        return await step(items)
+    except BucketsCorruptError as error:
+        if len(items) == 1:
+            log.warning("left out of the rollup", what=str(items[0]), reason=str(error))
+            return Report(0, 0, 0, 0, corrupt=1)
+        half = len(items) // 2
+        return Report.sum([await _apart(step, items[:half]), await _apart(step, items[half:])])
+
+
 async def parsed(names: Iterable[bytes], at_once: int = NAMES) -> AsyncGenerator[list[BucketName]]:
-    """Yield the names of many buckets, some at a time, and let others work in between."""
+    """Yield the names of many buckets in their order, some at a time, and let others work in between."""
     for chunk in _chunks(names, at_once):
-        yield list(bucket_names(chunk))
+        yield sorted(bucket_names(chunk))
         await asyncio.sleep(0)
 
 

@@ -3,6 +3,7 @@
 -- statement it stays open. Nor is it where a bucket is not the only one of its day but should be (`are_alone`), or where
 -- a page has no id yet (`are_named`). A row that holds a later version stays as it is, and so does one of a page that has
 -- more views. One that is kept no longer, and that an old copy of Redis brings back, is not written again.
+-- Rows come before pages: who writes the same bucket waits at its row, whatever part of its pages each has in hand.
 -- $1 lane and $2 generation in which they were read (null for an import), $3 whether each must be alone;
 -- the buckets: $4 site ids, $5 days, $6 lanes, $7 generations, $8 parts, $9 views, $10 visits, $11 visitors, $12 bots,
 -- $13 views and $14 visits of the hours (as JSON), $15 HyperLogLogs, $16 versions, $17 tokens (as JSON);
@@ -77,6 +78,7 @@ written as (
         tokens = excluded.tokens,
         rolled_up_at = now()
     where excluded.version >= kept.version
+    returning 1
 ),
 written_pages as (
     insert into page_aggregates as kept (page_id, day, lane, generation, part, views)
@@ -84,6 +86,7 @@ written_pages as (
     from shown
     join bucket on bucket.number = shown.number
     where (select is_open and are_alone and are_named from judged)
+        and (select count(*) >= 0 from written)
         and (
             not exists (
                 select from carried

@@ -204,6 +204,7 @@ async def test_rollup_is_followed_step_by_step(launcher: Launcher, collector: Co
         "counter.page_rows": 1,
         "counter.folded": 0,
         "counter.postponed": 0,
+        "counter.corrupt": 0,
     }
     (writing,) = collector.below(every)
     assert (writing.name, writing.attributes) == (

@@ -1,6 +1,6 @@
 """What the integration tests share: both stores, empty, and a site to count."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date
 from itertools import count
 from typing import NamedTuple
@@ -66,7 +66,7 @@ async def nothing_counted(*_batch: object) -> set[tuple[int, date]]:
     return set()
 
 
-AddSite = Callable[..., object]
+AddSite = Callable[..., Awaitable[Site]]
 
 
 @pytest.fixture

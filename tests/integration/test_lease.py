@@ -9,12 +9,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from counter.clock import system_clock
-from counter.database import connected, read_query
+from counter.database import Connection, connected, read_query
 from counter.metrics import Metrics
 from counter.rollup.anomalies import Anomalies
 from counter.rollup.loop import LEASE_KEY, RollupLoop
-from counter.rollup.rollup import Rollup
-from tests.integration.conftest import Hot
+from counter.rollup.rollup import FindSite, Rollup
+from counter.sites.registry import SiteRegistry
+from tests.integration.conftest import AddSite, Hot
+from tests.integration.test_rollup import NOON, Portal
 
 ROUND_SECONDS = 0.02
 
@@ -29,14 +31,19 @@ class Process:
         return self._registry.get_sample_value("counter_rollup_leader") == 1
 
     def rollups(self) -> float:
-        return self._registry.get_sample_value("counter_rollup_seconds_count") or 0
+        return self.sample("counter_rollup_seconds_count")
+
+    def sample(self, name: str, **labels: str) -> float:
+        return self._registry.get_sample_value(name, labels) or 0
 
 
 @asynccontextmanager
-async def process(hot: Hot, url: str, silent_seconds: float) -> AsyncIterator[Process]:
+async def process(
+    hot: Hot, url: str, silent_seconds: float, find_site: FindSite = lambda _key: None
+) -> AsyncIterator[Process]:
     """Run the loop of a process."""
     metrics = Metrics(CollectorRegistry())
-    rollup = Rollup(hot.store, lambda _key: None)
+    rollup = Rollup(hot.store, find_site)
     loop = RollupLoop(
         rollup,
         url,
@@ -94,3 +101,24 @@ async def test_leader_that_is_heard_of_is_not_ended(hot: Hot, database_url: str)
             await until(lambda: leader.rollups() > done + 100)
             assert await watcher.fetchval(pid) == before
             assert not other.leads()
+
+
+async def test_rollup_that_left_something_out_is_no_success(
+    hot: Hot, database_url: str, connection: Connection, add_site: AddSite
+) -> None:
+    """What can be read is written, and the alert on a rollup that does not finish still comes."""
+    site = await add_site("office", time_zone="UTC")
+    office = Portal(hot, connection, await add_site("portal", time_zone="UTC"))
+    await Portal(hot, connection, site).view(NOON, 1)
+    await office.view(NOON, 1)
+    (visitors,) = await hot.redis.keys("*bucket:portal*:visitors")
+    sketch = await hot.redis.getset(visitors, b"no sketch")
+    sites = SiteRegistry()
+    sites.replace([site, office.site])
+    async with process(hot, database_url, 60, sites.known) as leader:
+        await until(lambda: leader.sample("counter_rollup_failures_total") > 1)
+        assert leader.sample("counter_rollup_rows_total", table="aggregates")
+        assert not leader.sample("counter_rollup_last_success_timestamp_seconds")
+        await hot.redis.set(visitors, sketch or b"")
+        await until(lambda: leader.sample("counter_rollup_last_success_timestamp_seconds") > 0)
+    assert await office.durable_total() == 1

@@ -13,7 +13,7 @@ from counter.aggregates.store import AggregateStore
 from counter.buckets.batch import Batch, Hit, Kind
 from counter.buckets.store import BucketStore
 from counter.database import Connection, connected
-from counter.errors import BusyError
+from counter.errors import BucketsCorruptError, BusyError
 from counter.rollup.rollup import Report, Rollup
 from counter.sites.model import Site
 from counter.sites.registry import SiteRegistry
@@ -468,3 +468,100 @@ async def test_rollup_rests_between_its_steps(portal: Portal) -> None:
     await portal.rollup.run(portal.aggregates, NOON + DAY_MS, rest=rest)
     assert [buckets for buckets, _took in told] == [1, 1]  # written, then closed
     assert all(took > 0 for _buckets, took in told)
+
+
+async def test_bucket_that_cannot_be_read_is_left_out_alone(portal: Portal) -> None:
+    """Somebody has written over a bucket: all others are rolled up, and it follows once it is mended."""
+    for day in range(4):
+        await portal.view(NOON + day * DAY_MS, 1, 2, page=f"/{day}")
+    visitors = sorted(await portal.hot.redis.keys("*bucket*:visitors"))[1]
+    kept = await portal.hot.redis.getset(visitors, b"no sketch")
+    report = await portal.roll_up(NOON)
+    assert (report.rows, report.page_rows, report.corrupt) == (3, 3, 1)
+    assert await portal.durable_total() == 6
+    opened, dirty = await portal.hot.store.bucket_names(LANE)
+    assert (len(opened), [name.day for name in dirty]) == (4, [date(2026, 6, 11)])
+    await portal.hot.redis.set(visitors, kept)
+    assert await portal.roll_up(NOON) == Report(1, 1, 0, 0)
+    assert await portal.durable_total() == 8
+
+
+async def test_site_that_cannot_be_folded_holds_up_no_other(
+    portal: Portal, add_site: Callable[..., Awaitable[Site]]
+) -> None:
+    """A closed day that cannot be read stays in Redis, and the days of other sites are closed meanwhile."""
+    portal.sites.replace([portal.site, await add_site("other", time_zone="UTC")])
+    other = Portal(portal.hot, portal.connection, portal.sites.find("other"))
+    await portal.view(NOON, 1)
+    await other.view(NOON, 1)
+    await portal.roll_up(NOON)
+    await portal.hot.redis.set((await portal.hot.redis.keys("*bucket:portal*:visitors"))[0], b"no sketch")
+    report = await portal.roll_up(NOON + DAY_MS)
+    assert (report.folded, report.corrupt) == (1, 1)
+    opened, _dirty = await portal.hot.store.bucket_names(LANE)
+    assert [name.site for name in opened] == ["portal"]
+
+
+async def test_rollup_ends_where_hardly_anything_can_be_read(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where bucket after bucket cannot be read, the rollup fails instead of asking for each."""
+    monkeypatch.setattr("counter.rollup.rollup.MOST_CORRUPT", 2)
+    for day in range(3):
+        await portal.view(NOON + day * DAY_MS, 1)
+    for visitors in await portal.hot.redis.keys("*bucket*:visitors"):
+        await portal.hot.redis.set(visitors, b"no sketch")
+    with pytest.raises(BucketsCorruptError):
+        await portal.roll_up(NOON)
+
+
+async def test_visitors_of_a_day_are_credited_in_the_order_of_its_buckets(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day in two buckets that are written apart never has a visitor twice, not even between two steps."""
+    monkeypatch.setattr("counter.buckets.store.ENOUGH_PAGES", 1)
+    portal.sites.replace([portal.site])
+    for number in range(12):
+        at_ms = NOON + number * DAY_MS
+        await portal.view(at_ms, 1, 2, 3)
+        await portal.hot.redis.hset(LANE.generation, "life", f"the one before {number}")
+        await portal.hot.store.generation(LANE)
+        await portal.view(at_ms, 1, 2, 3)
+        seen: list[int] = []
+
+        async def rest(
+            _buckets: int, _took_seconds: float, at_ms: int = at_ms, seen: list[int] = seen
+        ) -> None:
+            visitors = "select sum(visitors) from aggregates where day = $1"
+            seen.append(await portal.connection.fetchval(visitors, portal.site.span_of(at_ms).day))
+
+        await portal.rollup.run(portal.aggregates, at_ms, rest=rest)
+        assert seen == [3, 3]
+
+
+async def test_writers_of_one_bucket_wait_for_each_other(
+    portal: Portal, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that write the pages of a bucket in parts, each in an order of its own, do not lock each other out."""
+    monkeypatch.setattr("counter.aggregates.store.PAGES_AT_ONCE", 1)
+    for number in range(12):
+        await portal.view(NOON, 1, page=f"/{number}")
+    reads: list[Any] = []
+
+    class Seen(AggregateStore):
+        async def write(self, rows: Any, *others: Any, **named: Any) -> bool:
+            reads.append(rows)
+            return await super().write(rows, *others, **named)
+
+    await portal.rollup.run(Seen(portal.connection), NOON)
+    (row,) = reads[0]
+    async with connected(database_url) as other:
+        stores = portal.aggregates, AggregateStore(other)
+        for more in range(1, 21):
+            pages = {page: views + more for page, views in row.pages.items()}
+            orders = pages, dict(reversed(pages.items()))
+            changed = (row._replace(version=row.version + more, pages=order) for order in orders)
+            await asyncio.gather(
+                *(store.write([row]) for store, row in zip(stores, changed, strict=True)),
+            )
+    assert await portal.connection.fetchval("select sum(views) from page_aggregates") == 12 * 21
