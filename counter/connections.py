@@ -143,7 +143,7 @@ class Connection(web.RequestHandler):
         """Read what was held back."""
         held, self._held = b"".join(self._held), []
         self.data_received(held)
-        if not (self._reading_paused or self._buffer_paused or self._held):
+        if not (self._reading_paused or self._buffer_paused):
             self._resume_transport_reading()
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from counter.hits import admission
 from counter.hits.admission import Sender, Verdict, comes_from, judge
 from counter.hits.signing import sign
 from counter.hits.visitors import network_of, parse_address
@@ -145,6 +146,22 @@ def test_privacy_control_is_respected_where_the_site_says_so():
     sender = Sender(ADDRESS, agent=AGENT, privacy="1")
     assert judge(site_with(), sender, NOW) is Verdict.VIEW
     assert judge(site_with(respect_gpc=True), sender, NOW) is Verdict.OPTED_OUT
+
+
+@pytest.mark.parametrize("privacy", ["0", "true", ""])
+def test_privacy_control_says_1_or_nothing(privacy):
+    """Any other value is none: the specification knows no other."""
+    site = site_with(respect_gpc=True)
+    assert judge(site, Sender(ADDRESS, agent=AGENT, privacy=privacy), NOW) is Verdict.VIEW
+
+
+def test_long_addresses_are_not_remembered():
+    """Whoever makes up long Origins finds no memory to fill, and is judged all the same."""
+    long = "https://" + "x" * 300 + ".example"
+    before = admission._remember.cache_info().currsize
+    assert not comes_from(Sender(ADDRESS, origin=long), HOSTS)
+    assert comes_from(Sender(ADDRESS, origin="https://portal.example/" + "x" * 300), HOSTS)
+    assert admission._remember.cache_info().currsize == before
 
 
 def test_no_agent_is_a_bot():

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Histogram
+from structlog.testing import capture_logs
 
 from counter.asked import Asked, Reply, Short
 from counter.connections import Connection, Connections
@@ -16,6 +17,8 @@ from counter.express import Express
 from counter.ready import Head, Ready
 
 OK = Head(200, {"X-Way": "short"})
+LARGE = 32 * 2**20
+"""Bytes of an answer that fits into no buffer of a socket."""
 MOST = 3
 """How many connections the door lets in."""
 
@@ -34,7 +37,7 @@ class House:
     """A listener with a route of the long way, and three of the short one.
 
     `/v1/now` answers at once, `/v1/later` when the test says so, `/v1/refused` is refused, `/v1/broken` breaks. The
-    application has them, too, beside `/long`, which waits for `finish`.
+    application has them, too, beside `/long`, which waits for `finish`, and `/deaf`, which does so before it reads.
     """
 
     def __init__(self) -> None:
@@ -45,7 +48,7 @@ class House:
         self.registry = CollectorRegistry()
         routes = [
             Short("POST" if name == "post" else "GET", f"/v1/{name}", partial(self._short, name))
-            for name in ("now", "later", "refused", "broken", "post")
+            for name in ("now", "later", "refused", "broken", "post", "large")
         ]
         routes.append(Short("GET", "/v1/sites/{site}/now", partial(self._short, "site")))
         seconds = Histogram("seconds", "Time.", ["route", "status"], registry=self.registry)
@@ -62,10 +65,13 @@ class House:
         if name == "later":
             self.replies.append(reply)
         else:
-            reply(Ready(OK, said.encode()))
+            reply(Ready(OK, b"x" * LARGE if name == "large" else said.encode()))
         return True
 
     async def long(self, request: web.Request) -> web.Response:
+        if request.path == "/deaf":
+            self.seen.append("/deaf")
+            await self.finish.wait()
         body = await request.text()
         self.seen.append(f"{request.path} {body}".strip() + " the long way")
         if request.path == "/long":
@@ -100,7 +106,7 @@ class Client:
         if body:
             head += f"Content-Length: {len(body)}\r\n"
         asked = (f"{method} {path} HTTP/1.1\r\nHost: x\r\n{head}\r\n{body}" for path in paths)
-        self._writer.write("".join(asked).encode())
+        self.send_bytes("".join(asked).encode())
 
     def send_bytes(self, some: bytes) -> None:
         self._writer.write(some)
@@ -199,12 +205,16 @@ async def test_several_requests_at_once_go_the_long_way(house: House, client: Cl
     assert await client.answers(1) == [("short", "now")]
 
 
-@pytest.mark.parametrize("path", ["/v1/refused", "/v1/broken"])
-async def test_short_way_that_fails_becomes_the_long_one(house: House, client: Client, path: str) -> None:
-    """Who answers errors is the application, and the connection goes on as before."""
-    for _ in range(2):
-        client.send(path)
-        assert await client.answers(1) == [("long", path)]
+@pytest.mark.parametrize(("path", "logged"), [("/v1/refused", 0), ("/v1/broken", 2)])
+async def test_short_way_that_fails_becomes_the_long_one(
+    house: House, client: Client, path: str, logged: int
+) -> None:
+    """Who answers errors is the application, and the connection goes on; what we refuse is no word in the log."""
+    with capture_logs() as logs:
+        for _ in range(2):
+            client.send(path)
+            assert await client.answers(1) == [("long", path)]
+    assert len(logs) == logged
     assert house.door.busy == 0
     client.send("/v1/later")
     await until(lambda: house.replies)
@@ -306,5 +316,91 @@ async def test_waiting_connection_is_not_taken_for_an_idle_one(house: House, cli
         assert await others[0][0].read() == b""
     house.replies.pop()(Ready(OK, b"still here"))
     assert await client.answers(1) == [("short", "still here")]
+    for reader, writer in others[1:]:
+        other = Client(reader, writer)
+        other.send("/v1/now")
+        assert await other.answers(1) == [("short", "now")]
     for _reader, writer in others:
         writer.close()
+
+
+async def test_of_many_idle_connections_the_longest_waiting_goes(house: House, client: Client) -> None:
+    """Where more are idle than new, an idle one makes room: its client knows how to come back."""
+    client.send("/v1/now")
+    await client.answers(1)
+    idle = Client(*await asyncio.open_connection("127.0.0.1", house.port))
+    idle.send("/v1/now")
+    await idle.answers(1)
+    new = [Client(*await asyncio.open_connection("127.0.0.1", house.port)) for _ in range(MOST - 1)]
+    assert await client.rest() == b""
+    for other in (idle, *new):
+        other.send("/v1/now")
+        assert await other.answers(1) == [("short", "now")]
+        other.transport.close()
+
+
+async def test_what_comes_between_answer_and_going_on_keeps_its_place(house: House, client: Client) -> None:
+    """Bytes that are read after an answer was sent, but before what was held back, come after it."""
+    client.send("/v1/later")
+    await until(lambda: house.replies)
+    connection = house.door.last
+    client.send("/v1/sites/one/now")
+    await until(lambda: connection._held)
+    house.replies.pop()(Ready(OK, b"at last"))
+    connection.data_received(b"GET /v1/sites/two/now HTTP/1.1\r\nHost: x\r\n\r\n")
+    bodies = [body for _way, body in await client.answers(3)]
+    assert [re.sub(r".*(one|two).*", r"\1", body) for body in bodies] == ["at last", "one", "two"]
+
+
+async def test_body_that_nobody_reads_keeps_its_client_waiting(house: House, client: Client) -> None:
+    """When what was held back fills aiohttp's own buffer, the client is not read on before that is emptied."""
+    client.send("/v1/later")
+    await until(lambda: house.replies)
+    connection = house.door.last
+    connection.data_received(
+        b"POST /deaf HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (LARGE + 1) + b"x" * LARGE
+    )
+    house.replies.pop()(Ready(OK, b"at last"))
+    await until(lambda: "/deaf" in house.seen)
+    transport = connection.transport
+    assert isinstance(transport, asyncio.Transport)
+    assert not transport.is_reading()
+    house.finish.set()
+    await until(transport.is_reading)
+
+
+async def test_client_that_takes_no_answers_gets_no_more(house: House, client: Client) -> None:
+    """While an answer waits in memory, the next request goes to aiohttp, which waits until it is taken."""
+    client.send("/v1/large")
+    await until(lambda: house.seen)
+    assert house.door.last._paused
+    client.send("/v1/now")
+    assert [way for way, _body in await client.answers(2)] == ["short", "long"]
+
+
+async def test_short_requests_keep_a_connection_alive(house: House, client: Client) -> None:
+    """The time after which aiohttp ends an idle connection begins anew with each."""
+    client.send("/other")
+    await client.answers(1)
+    connection = house.door.last
+    connection._next_keepalive_close_time = 0.0
+    client.send("/v1/now")
+    await client.answers(1)
+    connection._process_keepalive()
+    client.send("/v1/now")
+    assert await client.answers(1) == [("short", "now")]
+
+
+async def test_client_of_old_goes_the_long_way(client: Client) -> None:
+    """One that keeps its connection with HTTP/1.0 is answered in its own version."""
+    client.send_bytes(b"GET /v1/now HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\n")
+    assert (await client.answers(1))[0][0] == "long"
+
+
+async def test_connection_takes_any_number_of_short_requests(client: Client) -> None:
+    """The parser is told that each was dealt with, or it would soon wait for those before."""
+    for _ in range(200):
+        client.send("/v1/now")
+        assert await client.answers(1) == [("short", "now")]
+    client.send(*["/v1/now"] * 3)
+    assert len(await client.answers(3)) == 3

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 import msgspec
+from structlog.testing import capture_logs
 
 from counter.buckets.base import Counts
 from counter.errors import NumbersUnavailableError
@@ -105,8 +106,10 @@ async def test_reading_that_fails_answers_without_numbers() -> None:
     readings = Readings()
     for number, error in enumerate((NumbersUnavailableError(), RuntimeError()), 1):
         readings.error = error
-        readings.ask(f"hit {number}")
-        assert (await readings.until_told(number))[-1] == (f"hit {number}", None)
+        with capture_logs() as logs:
+            readings.ask(f"hit {number}")
+            assert (await readings.until_told(number))[-1] == (f"hit {number}", None)
+        assert len(logs) == number - 1  # whoever reads the numbers has said so already
     readings.error = None
     readings.ask("hit")
     assert (await readings.until_told(3))[-1] == ("hit", 3)
