@@ -36,6 +36,7 @@ from counter.tracing.opening import open_tracing
 from counter.tracing.tracing import Tracing
 from counter.widget.files import demo_routes, file_routes
 from counter.widget.signed import SignedScript
+from counter.wiring.agreement import Agreement
 from counter.wiring.durable import finder, refresher, refresher_over
 from counter.wiring.hot import open_buckets
 from counter.wiring.lanes import make_lanes, rates, spool_place
@@ -70,7 +71,11 @@ async def build(
     database_url = settings.database_url.get_secret_value()
     async with AsyncExitStack() as rooms:
         pool = await rooms.enter_async_context(open_pool(database_url))
-        store, salts, _audit = await rooms.enter_async_context(open_buckets(settings, clock))
+        agreement = Agreement(settings, clock)
+        await rooms.enter_async_context(agreement.kept())
+        buckets = open_buckets(settings, clock, agreement.known)
+        store, salts, _audit = await rooms.enter_async_context(buckets)
+        agreement.guard(store)
         await rooms.enter_async_context(followed(sites, pool, database_url, settings.sites_seconds))
 
         rollup = follow.rollup(store, sites.known, passing)

@@ -75,6 +75,10 @@ class GenerationEndedError(BucketsUnavailableError):
     """Another life of the data in Redis has begun; nothing was done."""
 
 
+class OtherLanesError(BucketsUnavailableError):
+    """Redis is in another number of lanes now; stop this process, and set COUNTER_LANES as in the others."""
+
+
 class BucketsCorruptError(CounterError):
     """Redis holds something that this program did not write."""
 

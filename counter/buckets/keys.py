@@ -2,7 +2,7 @@
 
 | key | type | holds |
 |---|---|---|
-| `counter:{LANE}:generation` | hash | `id` of the current generation, `life`: replication id of its data |
+| `counter:{LANE}:generation` | hash | `id` of the current one, `life`: replication id of its data, `lanes` |
 | `counter:{LANE}:token:WORKER` | string | the last batch of this worker that was counted |
 | `counter:{LANE}:parts` | string | how many buckets this lane has begun |
 | `counter:{LANE}:open` | set | names of the buckets that the base does not hold yet |

@@ -22,7 +22,7 @@ from counter.buckets.connection import Servers
 from counter.buckets.keys import BucketName, LaneKeys, lane_of
 from counter.buckets.operations import Operations
 from counter.buckets.stored import Fold, OpenPages, SiteIndex, StoredBucket, check_sketch
-from counter.errors import GenerationEndedError
+from counter.errors import GenerationEndedError, OtherLanesError
 
 TOKEN_SECONDS: Final = 35 * 86_400
 SITE_KINDS: Final = ("seen", "index", "base")
@@ -35,7 +35,10 @@ class BucketStore:
 
     Args:
         servers: where the lanes are.
+        lanes: all that may hold something.
         new_generation: names a generation when one has to begin.
+        used: how many of them, from the first one on, sites are put into; 0 for all.
+        kept: what each lane must be noted to be kept in, the number of lanes unless they are being changed.
         replicas: that must have a batch before it counts as recorded; 0 does not wait for any.
         wait_ms: how long they may take.
     """
@@ -46,10 +49,14 @@ class BucketStore:
         lanes: Sequence[LaneKeys],
         new_generation: Callable[[], str],
         *,
+        used: int = 0,
+        kept: str = "",
         replicas: int = 0,
         wait_ms: int = 1000,
     ) -> None:
         self.lanes = tuple(lanes)
+        self.used = used or len(self.lanes)
+        self._kept = kept or str(self.used)
         self._servers = servers
         self._operations = Operations(servers, replicas=replicas, wait_ms=wait_ms)
         self._new_generation = new_generation
@@ -57,20 +64,29 @@ class BucketStore:
 
     def lane_of(self, site: str) -> LaneKeys:
         """Return the lane that holds a site's hot data."""
-        return self.lanes[lane_of(site, len(self.lanes))]
+        return self.lanes[lane_of(site, self.used)]
 
-    async def generation(self, lane: LaneKeys, *, ended: str = "") -> str:
+    def know(self, lanes: int) -> None:
+        """Look from now on also at lanes that were in use before."""
+        self.lanes += tuple(LaneKeys(str(number)) for number in range(len(self.lanes), lanes))
+
+    async def generation(self, lane: LaneKeys, *, ended: str = "", claim: bool = False) -> str:
         """Return the id of the lane's current generation; begin one where there is none.
 
         Args:
             lane: whose generation.
             ended: a generation that must not go on.
+            claim: end one in which sites are put into another number of lanes.
 
         Raises:
+            OtherLanesError: there is such a one, and it is not to be ended.
             BucketsUnavailableError: Redis does not answer.
         """
-        call = Call("begin_generation", [lane.generation], [self._new_generation(), ended])
-        found = await self._operations.run(lane, call)
+        args: list[str | bytes | int] = [self._new_generation(), ended, self._kept, int(claim)]
+        found = await self._operations.run(lane, Call("begin_generation", [lane.generation], args))
+        if not found:
+            self._generations.pop(lane.lane, None)
+            raise OtherLanesError
         self._generations[lane.lane] = found.decode()
         return self._generations[lane.lane]
 
@@ -163,11 +179,7 @@ class BucketStore:
         return list(opened), list(dirty)
 
     async def count_dirty(self) -> int:
-        """Return how many buckets changed since their rollup, over all lanes.
-
-        Raises:
-            BucketsUnavailableError: Redis does not answer.
-        """
+        """Return how many buckets changed since their rollup, over all lanes, which all have to answer."""
         count = 0
         for lane in self.lanes:
             async with self._servers.asking(lane) as redis:
@@ -262,11 +274,7 @@ class BucketStore:
         return dict(zip(after_ms, counts, strict=True))
 
     async def server_info(self, section: str) -> list[dict[str, Any]]:
-        """Return what the servers that hold the lanes tell of themselves, as `INFO` does.
-
-        Raises:
-            BucketsUnavailableError: one of them does not answer.
-        """
+        """Return what the servers that hold the lanes, which all have to answer, say to `INFO`."""
         found: dict[int, dict[str, Any]] = {}
         for lane in self.lanes:
             async with self._servers.asking(lane) as redis:

@@ -22,6 +22,7 @@ from counter.log import set_up_logs
 from counter.rollup.rollup import Rollup
 from counter.sites.registry import SiteRegistry
 from counter.sites.store import SiteStore
+from counter.wiring.agreement import known_lanes
 from counter.wiring.hot import open_buckets
 
 say: Final = partial(click.echo, color=False)
@@ -110,6 +111,8 @@ class Counts(NamedTuple):
 async def counts(settings: Settings) -> AsyncGenerator[Counts]:
     """Yield what a command needs that looks into both Redis and Postgres."""
     sites = SiteRegistry()
-    async with database(settings) as connection, open_buckets(settings, system_clock) as buckets:
-        sites.replace(await SiteStore(connection).list_all())
-        yield Counts(connection, buckets.store, Rollup(buckets.store, sites.known), sites)
+    async with database(settings) as connection:
+        lanes = await known_lanes(connection, settings)
+        async with open_buckets(settings, system_clock, lanes) as buckets:
+            sites.replace(await SiteStore(connection).list_all())
+            yield Counts(connection, buckets.store, Rollup(buckets.store, sites.known), sites)

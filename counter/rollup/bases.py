@@ -50,3 +50,9 @@ def make_fold(  # noqa: PLR0917 - six things that are read in this order
     stays = [bucket for bucket in staying if bucket.name.site == index.site]
     closing = [bucket for bucket in stored if bucket.name.site == index.site and bucket not in stays]
     return Fold(index.site, generation, index.revision, encode_base(base), closing, stays, earlier)
+
+
+def make_closing(index: SiteIndex, generation: str, stored: Sequence[StoredBucket]) -> Fold:
+    """Put together what removes the buckets of a site from a lane, and leaves no base there."""
+    closing = [bucket for bucket in stored if bucket.name.site == index.site]
+    return Fold(index.site, generation, index.revision, b"", closing, [], {})

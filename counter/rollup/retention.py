@@ -16,7 +16,7 @@ from counter.buckets.store import BucketStore
 from counter.database import Connection, read_query, translated
 from counter.errors import CounterError
 from counter.metrics import RollupMetrics
-from counter.rollup.rollup import parsed
+from counter.rollup.portions import parsed
 
 PAUSE_MS: Final = 60_000
 """Time between two looks when there is little to do; where rows were left over, the next rollup goes on."""

@@ -5,21 +5,22 @@ a bucket is settled only as it was read, and a base replaces only the one it was
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
-from itertools import islice
-from typing import Final, NamedTuple, TypeVar
+from typing import Final
 
 import structlog
 
-from counter.aggregates.store import AggregateStore
-from counter.buckets.calls import bucket_names
+from counter.aggregates.store import AggregateStore, RowKey
 from counter.buckets.keys import BucketName, LaneKeys
 from counter.buckets.store import BucketStore
-from counter.buckets.stored import StoredBucket
+from counter.buckets.stored import Fold, StoredBucket
 from counter.errors import BucketsCorruptError, GenerationEndedError, UnknownSiteError
-from counter.rollup.bases import earlier_sketches, make_bases, make_fold
+from counter.rollup.bases import earlier_sketches, make_bases, make_closing, make_fold
+from counter.rollup.portions import chunks, parsed
+from counter.rollup.report import Report, apart
 from counter.rollup.rows import SiteIds, lone_rows, make_rows, row_key
 from counter.sites.model import Site
 from counter.steps import Passing, Step, go_on
@@ -28,8 +29,6 @@ BUCKETS: Final = 100
 """How many buckets are read, written and confirmed together: hits wait some ms for that."""
 FOLDS: Final = 50
 """How many sites get a new base together."""
-NAMES: Final = 1000
-"""How many names are looked at before hits have their turn."""
 
 MOST_CORRUPT: Final = 20
 """With more buckets that cannot be read something else is wrong than these."""
@@ -37,7 +36,6 @@ MOST_CORRUPT: Final = 20
 GRACE_MS: Final = 60_000
 """A day is closed this long after its end, so that hits under way still find its bucket."""
 
-T = TypeVar("T")
 FindSite = Callable[[str], Site | None]
 Rest = Callable[[int, float], Awaitable[None]]
 """Is told how many buckets a step was about and how many seconds it took; returns when the next may begin."""
@@ -47,24 +45,6 @@ log = structlog.get_logger(__name__)
 
 async def no_rest(_buckets: int, _took_seconds: float) -> None:
     """Let the next step begin at once."""
-
-
-class Report(NamedTuple):
-    """What a rollup did: rows and page rows written, sites folded, and postponed as something changed.
-
-    Beside it, how many buckets and sites were left out, as they cannot be read.
-    """
-
-    rows: int
-    page_rows: int
-    folded: int
-    postponed: int
-    corrupt: int = 0
-
-    @classmethod
-    def sum(cls, reports: Iterable["Report"]) -> "Report":
-        """Add up what several steps did."""
-        return cls(*map(sum, zip((0,) * len(cls._fields), *reports, strict=True)))
 
 
 class Rollup:
@@ -142,18 +122,75 @@ class Rollup:
         self, lane: LaneKeys, aggregates: AggregateStore, now_ms: int, adjusted: set[str]
     ) -> AsyncGenerator[Report]:
         """Roll up a lane, step by step."""
-        generation = await self._enter(lane, aggregates)
+        generation, strays = await self._enter(lane, aggregates), set[str]()
         opened, dirty = await self._buckets.list_buckets(lane)
-        due = {key for key in adjusted if self._buckets.lane_of(key) is lane and self._find_site(key)}
+        due = {key for key in adjusted if self._find_site(key)}
         async for names in parsed(opened):
             known = await self._known(lane, names, aggregates)
             due |= {name.site for name in known if self._is_over(name, generation, now_ms)}
+            strays |= {name.site for name in known if self._buckets.lane_of(name.site) is not lane}
         write = partial(self._write, lane, generation=generation, aggregates=aggregates)
         async for names in parsed(sorted(dirty), BUCKETS):
-            yield await _apart(write, await self._known(lane, names, aggregates))
+            yield await apart(write, await self._known(lane, names, aggregates))
+        due = {key for key in due if self._buckets.lane_of(key) is lane}
         fold = partial(self._fold, lane, generation=generation, aggregates=aggregates, now_ms=now_ms)
-        for sites in _chunks(sorted(due), FOLDS):
-            yield await _apart(fold, sites)
+        for sites in chunks(sorted(due), FOLDS):
+            yield await apart(fold, sites)
+        bring = partial(self._bring_home, lane, generation=generation, aggregates=aggregates, now_ms=now_ms)
+        for sites in chunks(sorted(strays), FOLDS):
+            yield await apart(bring, sites)
+
+    async def close_all(self, aggregates: AggregateStore) -> Report:
+        """Write down and remove all open buckets, and leave no base: nobody may count or look meanwhile.
+
+        Raises:
+            BucketsUnavailableError, AggregatesUnavailableError: what was not done is done the next time.
+        """
+        reports = []
+        for lane in self._buckets.lanes:
+            generation = await self._enter(lane, aggregates)
+            opened, _dirty = await self._buckets.list_buckets(lane)
+            async for names in parsed(sorted(opened), BUCKETS):
+                sites = {name.site for name in await self._known(lane, names, aggregates)}
+                closing = await self._written(lane, sorted(sites), generation, aggregates)
+                reports.append(await self._close(lane, closing))
+        return Report.sum(reports)
+
+    async def _bring_home(
+        self, lane: LaneKeys, sites: Sequence[str], generation: str, aggregates: AggregateStore, now_ms: int
+    ) -> Report:
+        """Close the buckets of some sites in a lane that is not theirs, once the base in their own has them.
+
+        Such a bucket holds hits that waited on a disk while the number of lanes was changed.
+        """
+        closing = await self._written(lane, sites, generation, aggregates)
+        by_lane = defaultdict[LaneKeys, list[str]](list)
+        for site in sites:
+            by_lane[self._buckets.lane_of(site)].append(site)
+        renewed = Report.sum(
+            [
+                await self._fold(home, group, await self._enter(home, aggregates), aggregates, now_ms)
+                for home, group in by_lane.items()
+            ]
+        )
+        return renewed if renewed.postponed else Report.sum([renewed, await self._close(lane, closing)])
+
+    async def _written(
+        self, lane: LaneKeys, sites: Sequence[str], generation: str, aggregates: AggregateStore
+    ) -> list[Fold]:
+        """Write down the open buckets of some sites; return what closes them, and leaves no base."""
+        indexes = await self._buckets.read_indexes(lane, sites)
+        names = [name for index in indexes for name in index.names]
+        stored = await self._buckets.read_buckets(lane, generation, names)
+        await self._write_rows(
+            lane, {key: self._site(key).id for key in sites}, stored, generation, aggregates
+        )
+        return [make_closing(index, generation, stored) for index in indexes]
+
+    async def _close(self, lane: LaneKeys, folds: Sequence[Fold]) -> Report:
+        done = sum(await self._buckets.fold(lane, folds))
+        buckets = [bucket for fold in folds for bucket in fold.closing]
+        return Report(len(buckets), sum(len(bucket.pages) for bucket in buckets), done, len(folds) - done)
 
     async def _enter(self, lane: LaneKeys, aggregates: AggregateStore) -> str:
         """Return the lane's current generation; end one that a worker has closed, wherever it had looked."""
@@ -234,7 +271,7 @@ class Rollup:
         staying = [bucket for bucket in stored if not self._is_over(bucket.name, generation, now_ms)]
         without = [row_key(lane, ids, bucket) for bucket in staying]
         bases = await make_bases(list(ids.values()), without, aggregates, now_ms)
-        earlier = await earlier_sketches(without, aggregates)
+        earlier = await earlier_sketches([*without, *self._going_on(lane, ids, now_ms)], aggregates)
         folds = [
             make_fold(index, generation, stored, staying, bases[ids[index.site]], earlier[ids[index.site]])
             for index in indexes
@@ -243,6 +280,12 @@ class Rollup:
         done = sum(await self._buckets.fold(lane, folds))
         self._passing(Step.BASES_FOLDED)
         return Report(len(stored), sum(len(bucket.pages) for bucket in stored), done, len(folds) - done)
+
+    def _going_on(self, lane: LaneKeys, ids: SiteIds, now_ms: int) -> list[RowKey]:
+        """Return keys of no row, on the days on which each site may soon have a bucket."""
+        moments = now_ms, now_ms - GRACE_MS
+        days = {(key, self._site(key).span_of(at_ms).day) for key in ids for at_ms in moments}
+        return [RowKey(ids[key], day, "", 0, lane.lane) for key, day in days]
 
     def _is_over(self, name: BucketName, generation: str, now_ms: int) -> bool:
         today = self._site(name.site).span_of(now_ms - GRACE_MS).day
@@ -253,28 +296,3 @@ class Rollup:
         if site is None:
             raise UnknownSiteError(f"there is no site {key}")
         return site
-
-
-async def _apart(step: Callable[[Sequence[T]], Awaitable[Report]], items: Sequence[T]) -> Report:
-    """Do a step for some buckets or sites together; leave out those that cannot be read, and only those."""
-    try:
-        return await step(items)
-    except BucketsCorruptError as error:
-        if len(items) == 1:
-            log.warning("left out of the rollup", what=str(items[0]), reason=str(error))
-            return Report(0, 0, 0, 0, corrupt=1)
-        half = len(items) // 2
-        return Report.sum([await _apart(step, items[:half]), await _apart(step, items[half:])])
-
-
-async def parsed(names: Iterable[bytes], at_once: int = NAMES) -> AsyncGenerator[list[BucketName]]:
-    """Yield the names of many buckets in their order, some at a time, and let others work in between."""
-    for chunk in _chunks(names, at_once):
-        yield sorted(bucket_names(chunk))
-        await asyncio.sleep(0)
-
-
-def _chunks(items: Iterable[T], at_once: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, at_once)):
-        yield chunk

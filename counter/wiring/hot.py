@@ -22,16 +22,27 @@ class Buckets(NamedTuple):
 
 
 @asynccontextmanager
-async def open_buckets(settings: Settings, clock: Clock) -> AsyncGenerator[Buckets]:
-    """Yield what is kept in Redis."""
+async def open_buckets(
+    settings: Settings, clock: Clock, known_lanes: int = 0, *, kept: str = ""
+) -> AsyncGenerator[Buckets]:
+    """Yield what is kept in Redis.
+
+    Args:
+        settings: the configuration.
+        clock: names generations.
+        known_lanes: that may hold something, if these are more than are in use.
+        kept: what each lane must be noted to be kept in, see `BucketStore`.
+    """
     timeout_seconds = settings.redis_timeout_seconds
     async with open_servers(
         settings.redis_url.get_secret_value(), timeout_seconds=timeout_seconds
     ) as servers:
         store = BucketStore(
             servers,
-            [LaneKeys(str(number)) for number in range(settings.lanes)],
+            [LaneKeys(str(number)) for number in range(max(settings.lanes, known_lanes))],
             lambda: generation_name(clock()),
+            used=settings.lanes,
+            kept=kept,
             replicas=settings.redis_replicas,
             wait_ms=int(timeout_seconds * 500),  # so the answer comes before the connection's own limit
         )

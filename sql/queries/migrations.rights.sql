@@ -8,7 +8,7 @@ from unnest(array[
     'grant select on all tables in schema public to %I',
     'grant select on all sequences in schema public to %I', -- so that it may be dumped
     'grant insert, update, delete on sites to %I',
-    'grant insert, update on aggregates, page_aggregates, generations to %I',
+    'grant insert, update on aggregates, page_aggregates, generations, lanes to %I',
     'grant insert on pages, adjustments, imports, api_tokens to %I',
     'grant update (last_used_on, revoked_at) on api_tokens to %I',
     'grant delete on removed_sites to %I',

@@ -129,8 +129,8 @@ async def test_metrics_on_the_public_port(deployment: Deployment) -> None:
 async def test_old_schema(deployment: Deployment) -> None:
     """A database that lacks a migration is told."""
     async with connected(deployment.service.settings.database_url.get_secret_value()) as connection:
-        await connection.execute("delete from schema_migrations where version = '0008'")
-    await deployment.finds("migrations", "lacks 0008", "counter migrate")
+        await connection.execute("delete from schema_migrations where version = '0009'")
+    await deployment.finds("migrations", "lacks 0009", "counter migrate")
 
 
 async def test_stores_that_are_away(deployment: Deployment) -> None:

@@ -14,7 +14,8 @@ from counter.buckets.batch import Batch, Hit, Kind
 from counter.buckets.store import BucketStore
 from counter.database import Connection, connected
 from counter.errors import BucketsCorruptError, BusyError
-from counter.rollup.rollup import Report, Rollup
+from counter.rollup.report import Report
+from counter.rollup.rollup import Rollup
 from counter.sites.model import Site
 from counter.sites.registry import SiteRegistry
 from counter.sites.store import SiteStore
@@ -565,3 +566,15 @@ async def test_writers_of_one_bucket_wait_for_each_other(
                 *(store.write([row]) for store, row in zip(stores, changed, strict=True)),
             )
     assert await portal.connection.fetchval("select sum(views) from page_aggregates") == 12 * 21
+
+
+async def test_visitors_after_a_base_without_open_buckets(portal: Portal) -> None:
+    """A base made while a day has no open bucket knows who was there: newcomers count, others do not."""
+    await portal.view(NOON, 1, 2, 3)
+    await portal.rollup.close_all(portal.aggregates)
+    assert (await portal.shown(NOON)).total.visitors == 3
+    await portal.view(NOON + MINUTE_MS, 3, 4)
+    assert (await portal.shown(NOON + MINUTE_MS)).total.visitors == 4
+    await portal.roll_up(NOON + MINUTE_MS)
+    assert (await portal.shown(NOON + MINUTE_MS)).total.visitors == 4
+    assert await portal.connection.fetchval("select sum(visitors) from aggregates") == 4
