@@ -12,7 +12,7 @@ from counter.buckets.salts import Salts
 from counter.buckets.segment_file import SUFFIX
 from counter.buckets.store import BucketStore
 from counter.database import Pool, acquired
-from counter.errors import CounterError
+from counter.errors import CounterError, OtherLanesError
 from counter.sites.registry import SiteRegistry
 
 SAFE_POLICY: Final = "noeviction"
@@ -86,6 +86,12 @@ class Readiness:
             return Finding("redis", wrong, needed=True)
         if any(0 < server["maxmemory"] <= server["used_memory"] for server in servers):
             return Finding("redis", "its memory is full (maxmemory): it takes no hit", self._spool is None)
+        try:
+            await self._store.generation(self._store.lanes[0])
+        except OtherLanesError as error:
+            return Finding("redis", str(error), needed=True)
+        except CounterError as error:
+            return Finding("redis", str(error), needed=self._spool is None)
         return Finding("redis", "", needed=True)
 
     def _spool_space(self) -> str:

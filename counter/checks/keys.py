@@ -136,5 +136,5 @@ class KeyAudit:
             if lane.isdigit()
             for name in sorted(names)
             if name.site in sites
-            for problem in judge_lane(name, lane, self._store.lane_of(name.site).lane, len(self._store.lanes))
+            for problem in judge_lane(name, lane, self._store.lane_of(name.site).lane, self._store.used)
         ]

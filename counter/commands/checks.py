@@ -26,6 +26,7 @@ from counter.config import Settings
 from counter.database import connected
 from counter.errors import CounterError
 from counter.listen import listening
+from counter.wiring.agreement import lanes_to_look_at
 from counter.wiring.hot import Buckets, open_buckets
 
 log = structlog.get_logger(__name__)
@@ -131,7 +132,7 @@ async def audit_command(settings: Settings, *, seconds: float, host: str, port: 
 async def _audited(
     settings: Settings, keys: tuple[str, ...], wait_seconds: float | None, tell: Callable[[str], None]
 ) -> Report:
-    async with open_buckets(settings, system_clock) as buckets:
+    async with open_buckets(settings, system_clock, await lanes_to_look_at(settings)) as buckets:
         return await audit_of(settings, buckets, wait_seconds, tell).run(keys)
 
 

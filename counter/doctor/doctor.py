@@ -30,6 +30,7 @@ from counter.doctor.rules import (
     judge_check,
     judge_clock,
     judge_files,
+    judge_lanes,
     judge_listeners,
     judge_postgres,
     judge_proxies,
@@ -46,6 +47,8 @@ from counter.tracing.wanted import PREFIX, wanted_of
 SECONDS: Final = 5.0
 """How long the service may take to answer."""
 CONTAINED: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
+LANES_SINCE: Final = "0008"
+"""The migration since which Postgres knows the number of lanes."""
 MOUNTS: Final = Path("/proc/mounts")
 UNTRUSTED: Final = "counter_untrusted_proxy_requests_total"
 
@@ -121,12 +124,18 @@ class Doctor:
             row = await connection.fetchrow(read_query("doctor.server"))
             ended_ms = self._clock()
             applied = await DurableAudit(connection).migrations()
+            division = await connection.fetchrow(read_query("lanes.read")) if LANES_SINCE in applied else None
         assert row is not None  # noqa: S101 - a query without `from` gives one row
         *facts, now = row.values()
         needed = migration_versions()
         found = judged(MIGRATIONS, judge_migrations(applied, needed), f"all {len(needed)} applied")
         ahead, took = (began_ms + ended_ms) / 2000 - now, (ended_ms - began_ms) / 1000
-        return [*judge_postgres(Database(*facts)), judge_check(found), judge_clock("Postgres", ahead, took)]
+        return [
+            *judge_postgres(Database(*facts)),
+            judge_check(found),
+            *([judge_lanes(self._settings.lanes, division["used"], division["moved"])] if division else []),
+            judge_clock("Postgres", ahead, took),
+        ]
 
     async def _service(self) -> tuple[list[Advice], float | None]:
         """Ask the service, if it runs; return also how many beacons undeclared proxies forwarded."""

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from counter.checks.findings import Check, Result
+from counter.checks.findings import Check, Result, many
 from counter.config import Network, Settings
 from counter.doctor.findings import Advice, Verdict, consider, fix, good
 
@@ -115,6 +115,20 @@ def judge_clock(store: str, ahead_seconds: float, call_seconds: float) -> Advice
         f"its clock is {off:,.0f} s {way} ours: days begin, visits end and salts expire by them",
         "let all hosts follow the same time servers (`timedatectl set-ntp true`, or chrony)",
     )
+
+
+def judge_lanes(here: int, used: int, moved: bool) -> Advice:  # noqa: FBT001 - as Postgres says it
+    """This host puts sites into as many lanes as the service does, and no change is half done."""
+    name, part = "lanes", "service"
+    if here != used:
+        detail = f"COUNTER_LANES is {here} here, but the counts are in {many(used, 'lane')}"
+        return fix(
+            name, part, detail, f"set it to {used}; to change it, stop all processes first (docs/scaling.md)"
+        )
+    if not moved:
+        detail = f"the change to {many(used, 'lane')} is not complete, and nothing is counted meanwhile"
+        return fix(name, part, detail, "start the service, which completes it, and see its log if it refuses")
+    return good(name, part, f"the counts are in {many(used, 'lane')}, as COUNTER_LANES says")
 
 
 def judge_listeners(settings: Settings, *, contained: bool) -> list[Advice]:

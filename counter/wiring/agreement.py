@@ -44,7 +44,6 @@ MOVING: Final = "moving"
 """What a lane is noted to be kept in while its buckets are written down: nobody else may count or look."""
 TRY_SECONDS: Final = 0.1
 LOOK_SECONDS: Final = 10.0
-"""How often a connection is looked at that does nothing but hold a share."""
 AGAIN_SECONDS: Final = 1.0
 TRIES: Final = 5
 
@@ -88,18 +87,33 @@ async def known_lanes(connection: Connection, settings: Settings) -> int:
     return found.known if found else settings.lanes
 
 
+async def lanes_to_look_at(settings: Settings) -> int:
+    """Return the same to a command that goes on without Postgres, and then looks at those that are in use.
+
+    Raises:
+        ConfigError: as `known_lanes`.
+    """
+    try:
+        async with connected(settings.database_url.get_secret_value()) as connection:
+            return await known_lanes(connection, settings)
+    except AggregatesUnavailableError:
+        return settings.lanes
+
+
 class Agreement:
     """Brings the processes of all hosts to one number of lanes.
 
     Args:
         settings: have this process's number.
         clock: names generations.
+        look_seconds: how often a connection is looked at that does nothing but hold a share.
     """
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, look_seconds: float = LOOK_SECONDS) -> None:
         self.known = settings.lanes
         self._settings = settings
         self._clock = clock
+        self._look_seconds = look_seconds
         self._store: BucketStore | None = None
 
     @asynccontextmanager
@@ -216,7 +230,7 @@ class Agreement:
         while await self._is_ours(connection):
             if self._store is not None:
                 await self._guard(self._store)
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(self._look_seconds)
 
     async def _guard(self, store: BucketStore) -> None:
         store.know(self.known)
