@@ -82,7 +82,7 @@ class Settings(BaseSettings):
         description="How long one of several workers may leave its parent without an answer before it is "
         "ended and replaced; 0 waits for ever.",
     )
-    lanes: int = Field(1, ge=1, le=256, description="Partitions of the hot data; more than 1 for a cluster.")
+    lanes: int = Field(1, ge=1, le=256, description="Partitions of the hot data; see docs/scaling.md.")
     redis_replicas: int = Field(
         0,
         ge=0,

@@ -133,6 +133,14 @@ async def test_old_schema(deployment: Deployment) -> None:
     await deployment.finds("migrations", "lacks 0009", "counter migrate")
 
 
+async def test_finds_another_number_of_lanes(deployment: Deployment) -> None:
+    """Lanes that are not those of the service, and a change that was cut off."""
+    await deployment.finds("lanes", "COUNTER_LANES is 6 here, but the counts are in 1 lane", "1", lanes=6)
+    async with connected(deployment.settings.database_url.get_secret_value()) as connection:
+        await connection.execute("update lanes set moved = false")
+    await deployment.finds("lanes", "is not complete", "start the service")
+
+
 async def test_stores_that_are_away(deployment: Deployment) -> None:
     """Without Redis, or Postgres, the rest is looked at, and the exit code is 2 if nothing else is wrong."""
     nobody = {"redis_url": "redis://127.0.0.1:1/0", "database_url": "postgresql://127.0.0.1:1/x"}
@@ -149,7 +157,7 @@ async def test_command(deployment: Deployment) -> None:
     assert code == 1, said
     assert "what to do" in said
     assert "set fsync = on" in said
-    assert said.splitlines()[-1].startswith("21 things looked at: 1 to fix, 1 to consider, ")
+    assert said.splitlines()[-1].startswith("22 things looked at: 1 to fix, 1 to consider, ")
     assert "hunter2" not in said
     code, said = await _run(deployment.settings, "--json", COUNTER_ADMIN_PORT="1")
     found = json.loads(said)
