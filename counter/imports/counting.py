@@ -51,6 +51,8 @@ class LogCounts:
     Attributes:
         days: in the order in which they began.
         visitors: of each day.
+        last_ms: when each visitor came last, but for those of long ago.
+        most_seen: so many visitors are in it before some are forgotten.
     """
 
     def __init__(self, site: Site) -> None:
@@ -58,8 +60,8 @@ class LogCounts:
         self.visitors = DailyVisitors()
         self._site = site
         self._timeout_ms = site.settings.visit_timeout_seconds * 1000
-        self._last_ms: dict[bytes, int] = {}
-        self._most_seen = SEEN
+        self.last_ms: dict[bytes, int] = {}
+        self.most_seen = SEEN
 
     def take(self, hits: Sequence[Told]) -> None:
         """Count hits, which are in order."""
@@ -85,7 +87,7 @@ class LogCounts:
 
     def _visits(self, views: Sequence[tuple[int, bytes]]) -> int:
         """Return how many visits begin with some views."""
-        last_ms, timeout_ms, visits = self._last_ms, self._timeout_ms, 0
+        last_ms, timeout_ms, visits = self.last_ms, self._timeout_ms, 0
         for at, visitor in views:
             last = last_ms.get(visitor)
             if last is None or at - last >= timeout_ms:
@@ -96,7 +98,7 @@ class LogCounts:
 
     def _forget(self, now_ms: int) -> None:
         """Forget who came so long ago that the next view begins a visit anyway."""
-        if len(self._last_ms) > self._most_seen:
+        if len(self.last_ms) > self.most_seen:
             after_ms = now_ms - self._timeout_ms - LATE_MS
-            self._last_ms = {visitor: at for visitor, at in self._last_ms.items() if at > after_ms}
-            self._most_seen = max(SEEN, 2 * len(self._last_ms))
+            self.last_ms = {visitor: at for visitor, at in self.last_ms.items() if at > after_ms}
+            self.most_seen = max(SEEN, 2 * len(self.last_ms))

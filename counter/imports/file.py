@@ -5,7 +5,6 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
 from hashlib import sha256
 from itertools import chain, islice
 from math import inf
@@ -27,11 +26,16 @@ _LINES_OF_START: Final = 1000
 
 
 class Contents(NamedTuple):
-    """What a file holds, unpacked: SHA-256 (hexadecimal), bytes, whole lines."""
+    """What a file holds, unpacked: SHA-256 (hexadecimal), bytes, whole lines.
+
+    Attributes:
+        marks: the SHA-256 up to the end of each block.
+    """
 
     digest: str
     size: int
     lines: int
+    marks: list[bytes]
 
 
 class LogFile:
@@ -56,6 +60,7 @@ class LogFile:
             ImportFileError: it cannot be read, or one of those files has grown to be this one.
         """
         sha, size, lines, grown = sha256(), 0, 0, ""
+        marks: list[bytes] = []
         for block in self._blocks("reading"):
             for piece in cut_after(block, [known - lines for known in imported]):
                 if grown:
@@ -65,8 +70,9 @@ class LogFile:
                 lines += piece.count(b"\n")
                 if lines in imported and sha.hexdigest() in imported[lines]:
                     grown = f"{lines} lines that were imported before; import only those that came after them"
+            marks.append(sha.digest())
             await asyncio.sleep(0)
-        return Contents(sha.hexdigest(), size, lines)
+        return Contents(sha.hexdigest(), size, lines, marks)
 
     def lines(self, contents: Contents) -> Iterator[list[bytes]]:
         """Yield the lines that the file had when it was surveyed, some at a time, without their ends.
@@ -77,16 +83,17 @@ class LogFile:
         return lines_of(self._as_surveyed(contents))
 
     def _as_surveyed(self, contents: Contents) -> Iterator[bytes]:
+        """Yield the content in blocks, each only if it is the very one that was surveyed."""
         sha, left = sha256(), contents.size
-        for block in self._blocks("counting"):
-            part = block[:left]
+        changed = ImportFileError(f"{self.name} has changed while it was read")
+        blocks = self._blocks("counting")
+        for mark in contents.marks:
+            part = next(blocks, b"")[:left]
             left -= len(part)
             sha.update(part)
+            if sha.digest() != mark:
+                raise changed
             yield part
-            if not left:
-                break
-        if sha.hexdigest() != contents.digest:
-            raise ImportFileError(f"{self.name} has changed while it was read")
 
     def _blocks(self, doing: str) -> Iterator[bytes]:
         """Yield the content of all files as one."""
@@ -114,7 +121,10 @@ def read_blocks(path: Path, watch: Callable[[BinaryIO], BinaryIO] = lambda raw: 
             watched: Any = watch(raw)
             stream = gzip.GzipFile(fileobj=watched) if packed else watched
             with io.BufferedReader(stream, BLOCK_BYTES) as reader:
-                yield from iter(partial(reader.read, BLOCK_BYTES), b"")
+                while block := reader.read(BLOCK_BYTES):
+                    yield block
+                    if len(block) < BLOCK_BYTES:
+                        break  # was the end; whatever is written now makes no further block
     except (OSError, EOFError, zlib.error) as error:
         raise ImportFileError(f"{path.name} cannot be read: {error}") from error
 

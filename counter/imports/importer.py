@@ -1,8 +1,8 @@
 """The way of a log: read, counted, written down at once, shown.
 
-It may be cut short anywhere and run again: nothing of it is anywhere until Postgres gets all rows of a file
-in one transaction. What a log and somebody else saw would count twice, so days that were counted already are
-refused.
+It may be cut short anywhere and run again: Postgres gets all rows of a file in one transaction, and until
+then nothing of it is anywhere but on disk, how far the counting is, so that it goes on there. What a log and
+somebody else saw would count twice, so days that were counted already are refused.
 """
 
 from collections import defaultdict
@@ -17,14 +17,15 @@ from counter.buckets.base import Counts
 from counter.clock import Clock
 from counter.database import Connection, translated
 from counter.errors import ImportFileError
-from counter.imports.counting import LogCounts
 from counter.imports.file import Contents, LogFile
-from counter.imports.order import Window
-from counter.imports.parsing import DIRECTIVE, chunks, parse_all
+from counter.imports.parsing import DIRECTIVE, after, chunks, parse_all
 from counter.imports.plan import Options, Plan
+from counter.imports.progress import Keeper
 from counter.imports.sketches import LANE, Sketches, patiently
+from counter.imports.state import State
 from counter.imports.store import Imported, ImportStore, TakenBackError, take_back
 from counter.imports.tally import Tally
+from counter.imports.visitors import Sketch
 from counter.rollup.rollup import Rollup
 from counter.sites.model import Site
 
@@ -43,6 +44,7 @@ class Importer:
         rollup: of the live lanes, which makes the new sums seen.
         open_sketches: opens what makes the sketches of days.
         jobs: how many processes read the lines; 0 for this one.
+        keeper: keeps how far it is.
         adds: days that were counted already are added to, not refused.
     """
 
@@ -54,6 +56,7 @@ class Importer:
         clock: Clock,
         jobs: int = 0,
         *,
+        keeper: Keeper,
         adds: bool = False,
     ) -> None:
         self._jobs = jobs
@@ -62,6 +65,7 @@ class Importer:
         self._rollup = rollup
         self._open_sketches = open_sketches
         self._clock = clock
+        self._keeper = keeper
         self._imports = ImportStore(connection)
         self._aggregates = AggregateStore(connection)
 
@@ -82,18 +86,40 @@ class Importer:
         if before and before.options != str(options):
             raise ImportFileError(f"{file.name} was imported with {before.options}, and that stays")
         tally = None if before else await self._import(file, contents, plan, dry_run=dry_run)
+        self._keeper.forget(plan)
         await self._show(site)
         return tally
 
     async def _import(self, file: LogFile, contents: Contents, plan: Plan, *, dry_run: bool) -> Tally:
         await self._show(plan.site)  # what Redis has is written down, so that all days that count are known
-        tally, counts = Tally(), LogCounts(plan.site)
-        async with self._open_sketches() as sketches:
-            await self._count(file, contents, plan, (tally, counts, sketches))
-            rows = [_row(plan, day, counts, sketches) for day in sorted(counts.days)]
+        state = self._keeper.begin(plan, contents.lines)
+        with self._keeper.guarding(state):
+            async with self._open_sketches() as sketches:
+                await self._count(file, contents, plan, state, sketches)
+            return await self._keep(file, plan, state, dry_run=dry_run)
+
+    async def _count(
+        self, file: LogFile, contents: Contents, plan: Plan, state: State, sketches: Sketches
+    ) -> None:
+        """Read all lines, and count the hits of which they tell in the order of their times."""
+        sketches.days = state.sketches
+        pieces = chunks(file.lines(contents), plan.options.format)
+        left = after(pieces, state.tally.lines, state.tally.examples) if state.tally.lines else pieces
+        async with aclosing(parse_all(left, plan, self._jobs)) as parsed:
+            async for chunk in parsed:
+                state.take(chunk)
+                await _sketch(state, sketches)
+                self._keeper.note(state)
+        state.finish()
+        await _sketch(state, sketches)
+
+    async def _keep(self, file: LogFile, plan: Plan, state: State, *, dry_run: bool) -> Tally:
+        """Write all down that was counted."""
+        tally = state.tally
+        rows = [_row(plan, day, state) for day in sorted(state.counts.days)]
         if tally.malformed + tally.skipped[DIRECTIVE] == tally.lines:
             raise ImportFileError(f"{file.name} has no line of an access log")
-        await self._imports.refuse_counted(plan.site.id, list(counts.days), adds=self._adds)
+        await self._imports.refuse_counted(plan.site.id, list(state.counts.days), adds=self._adds)
         if not dry_run:
             # Beforehand: two transactions that both name pages could wait for each other.
             await self._name_pages(plan.site, rows)
@@ -109,25 +135,6 @@ class Importer:
                 tally.shown.append(await self._imports.figures(plan.site, today))
                 take_back(dry_run=dry_run)
         return tally
-
-    async def _count(
-        self, file: LogFile, contents: Contents, plan: Plan, into: tuple[Tally, LogCounts, Sketches]
-    ) -> None:
-        """Read all lines, and count the hits of which they tell in the order of their times."""
-        tally, counts, sketches = into
-        window = Window()
-        parsed = parse_all(chunks(file.lines(contents), plan.options.format), plan, self._jobs)
-        async with aclosing(parsed):
-            async for chunk in parsed:
-                tally.add(chunk)
-                hits = window.take(chunk.hits)
-                tally.watch(hits)
-                counts.take(hits)
-                await sketches.add(counts.visitors.due())
-        hits = window.rest()
-        tally.watch(hits)
-        counts.take(hits)
-        await sketches.add(counts.visitors.rest())
 
     async def _name_pages(self, site: Site, rows: list[Row]) -> None:
         paths = iter(sorted({path for row in rows for path in row.pages}))
@@ -153,18 +160,24 @@ class Importer:
         raise ImportFileError("the rows are written, but not yet shown; run the same command again")
 
 
-def _row(plan: Plan, day: date, counts: LogCounts, sketches: Sketches) -> Row:
+async def _sketch(state: State, sketches: Sketches) -> None:
+    """Let Redis take the visitors into the sketches of their days; asked again, it comes to the same."""
+    await sketches.add(state.due)
+    state.due.clear()
+
+
+def _row(plan: Plan, day: date, state: State) -> Row:
     """Return the row of a day, with the exact number of visitors where that is known.
 
     It keeps no sketch: the ids of its visitors are nobody else's, so comparing them would only add the errors
     of estimates.
     """
-    counted, exact = counts.days[day], counts.visitors.days.get(day, 0)
+    counted, exact = state.counts.days[day], state.counts.visitors.days.get(day, 0)
     return Row(
         key=RowKey(plan.site.id, day, plan.generation, 0, LANE.lane),
         views=sum(counted.hour_views),
         visits=sum(counted.hour_visits),
-        visitors=sketches.of(day).visitors if exact is None else exact,
+        visitors=state.sketches.get(day, Sketch()).visitors if exact is None else exact,
         bots=counted.bots,
         hour_views=counted.hour_views,
         hour_visits=counted.hour_visits,

@@ -18,27 +18,30 @@ class Window:
     """Puts hits in order, the earlier one in the log first among equals.
 
     One that comes more than `most` hits late may stay late.
+
+    Attributes:
+        held: hits that are held back, in order.
     """
 
     def __init__(self, most: int = WINDOW_HITS) -> None:
         self._most = most
-        self._held: list[Told] = []
+        self.held: list[Told] = []
 
     def take(self, hits: Sequence[Told]) -> list[Told]:
         """Hold more hits, and return those that are held no longer, in order."""
         if hits:
             self._insert(sorted(hits, key=at_ms))
-        return self._release(len(self._held) - self._most)
+        return self._release(len(self.held) - self._most)
 
     def rest(self) -> list[Told]:
         """Return all that are still held, in order."""
-        return self._release(len(self._held))
+        return self._release(len(self.held))
 
     def _insert(self, hits: list[Told]) -> None:
-        place = bisect_right(self._held, at_ms(hits[0]), key=at_ms)
-        self._held[place:] = sorted([*self._held[place:], *hits], key=at_ms)
+        place = bisect_right(self.held, at_ms(hits[0]), key=at_ms)
+        self.held[place:] = sorted([*self.held[place:], *hits], key=at_ms)
 
     def _release(self, number: int) -> list[Told]:
-        released = self._held[: max(0, number)]
-        del self._held[: len(released)]
+        released = self.held[: max(0, number)]
+        del self.held[: len(released)]
         return released

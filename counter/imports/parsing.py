@@ -29,6 +29,10 @@ DIRECTIVE: Final = "a directive"
 _FIELDS: Final = b"#Fields:"
 
 
+class ReadersGoneError(ImportFileError):
+    """A process that read lines is gone; run the same command again."""
+
+
 class Example(NamedTuple):
     """A malformed line: its number, from 1, and how it begins."""
 
@@ -80,6 +84,27 @@ def chunks(lists: Iterable[list[bytes]], format_: str) -> Iterator[Chunk]:
         first += len(lines)
 
 
+def after(pieces: Iterable[Chunk], done: int, examples: list[Example]) -> Iterator[Chunk]:
+    """Leave out so many lines from the beginning, of which nothing remains but chunks without any.
+
+    Args:
+        pieces: the chunks.
+        done: how many lines.
+        examples: of malformed lines; those that are left out get their texts back.
+    """
+    for chunk in pieces:
+        left_out = max(0, done + 1 - chunk.first)
+        for place, (number, _text) in enumerate(examples if left_out else ()):
+            if number in range(chunk.first, chunk.first + len(chunk.lines)):
+                examples[place] = example_of(number, chunk.lines[number - chunk.first])
+        yield Chunk(chunk.format, chunk.first + left_out, chunk.lines[left_out:]) if left_out else chunk
+
+
+def example_of(number: int, line: bytes) -> Example:
+    """Return what is shown of a malformed line."""
+    return Example(number, line[:100].decode("utf-8", "replace"))
+
+
 def _directives(lines: list[bytes]) -> list[int]:
     return [place for place, line in enumerate(lines) if line[:1] == b"#"]
 
@@ -123,8 +148,7 @@ class _Look:
             return
         self.malformed += 1
         if self.malformed <= EXAMPLES:
-            number = self._chunk.first + place
-            self.examples.append(Example(number, line[:100].decode("utf-8", "replace")))
+            self.examples.append(example_of(self._chunk.first + place, line))
 
 
 @lru_cache(maxsize=4)
@@ -152,7 +176,7 @@ async def parse_all(pieces: Iterable[Chunk], plan: Plan, jobs: int = 0) -> Async
     """Yield what each chunk holds, in their order, and let others run in between.
 
     Args:
-        pieces: the chunks.
+        pieces: the chunks; others run also after those without lines.
         plan: decides what counts.
         jobs: how many processes read; 0 for this one.
     """
@@ -160,19 +184,23 @@ async def parse_all(pieces: Iterable[Chunk], plan: Plan, jobs: int = 0) -> Async
     rules = Rules(site.id, site.key, site.settings, plan.options, plan.digest)
     if not jobs:
         for chunk in pieces:
-            yield parse_chunk(rules, chunk)
+            if chunk.lines:
+                yield parse_chunk(rules, chunk)
             await asyncio.sleep(0)
         return
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
     waiting: deque[asyncio.Future[Parsed]] = deque()
     try:
         for chunk in pieces:
+            if not chunk.lines:
+                await asyncio.sleep(0)
+                continue
             waiting.append(asyncio.wrap_future(pool.submit(parse_chunk, rules, chunk)))
             if len(waiting) >= jobs * CHUNKS_AHEAD:
                 yield await waiting.popleft()
         while waiting:
             yield await waiting.popleft()
     except BrokenProcessPool as error:
-        raise ImportFileError("a process that read lines is gone; run the same command again") from error
+        raise ReadersGoneError from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

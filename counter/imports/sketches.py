@@ -5,13 +5,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from functools import partial
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from counter.buckets.connection import Servers, open_servers
 from counter.buckets.keys import LaneKeys
 from counter.buckets.stored import check_sketch
 from counter.errors import BucketsUnavailableError
-from counter.imports.visitors import Seen
+from counter.imports.visitors import Seen, Sketch
 
 LANE: Final = LaneKeys("import")
 SCRATCH: Final = f"{LANE.prefix}sketch"
@@ -21,23 +21,20 @@ PAUSES_SECONDS: Final = (0.1, 0.2, 0.5, 1, 2, 5)
 T = TypeVar("T")
 
 
-class Sketch(NamedTuple):
-    """A HyperLogLog, and how many visitors it holds by its own estimate."""
-
-    visitors: int = 0
-    body: bytes = b""
-
-
 class Sketches:
-    """The sketches of the days of one log."""
+    """The sketches of the days of one log.
+
+    Attributes:
+        days: those of days with visitors.
+    """
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
-        self._days: dict[date, Sketch] = {}
+        self.days: dict[date, Sketch] = {}
 
     def of(self, day: date) -> Sketch:
         """Return the sketch of a day, empty if nobody came."""
-        return self._days.get(day, Sketch())
+        return self.days.get(day, Sketch())
 
     async def add(self, seen: Sequence[Seen]) -> None:
         """Add visitors to the sketches of their days.
@@ -49,7 +46,7 @@ class Sketches:
         for day, visitors in seen:
             for first in range(0, len(visitors), AT_ONCE):
                 part = visitors[first : first + AT_ONCE]
-                self._days[day] = await patiently(partial(self._extended, self.of(day), part))
+                self.days[day] = await patiently(partial(self._extended, self.of(day), part))
 
     async def _extended(self, sketch: Sketch, visitors: Sequence[bytes]) -> Sketch:
         """Return a sketch with more visitors; asking again is harmless, as nothing stays in Redis."""

@@ -25,6 +25,7 @@ class Tally:
         late: hits so far out of order that their visits may be wrong.
         days: what the site's days gained; set at the end.
         shown: what the site showed before and after; set at the end.
+        newest_ms: when the last of all hits was.
     """
 
     lines: int = 0
@@ -36,7 +37,7 @@ class Tally:
     skipped: Counter[str] = field(default_factory=Counter)
     days: dict[date, Counts] = field(default_factory=dict)
     shown: list[dict[str, Any]] = field(default_factory=list)
-    _newest_ms: int = 0
+    newest_ms: int = 0
 
     def add(self, parsed: Parsed) -> None:
         """Note what a chunk holds."""
@@ -51,5 +52,5 @@ class Tally:
     def watch(self, hits: Sequence[Told]) -> None:
         """Note how many hits, which are in order, came later than others that went before."""
         if hits:
-            self.late += bisect_left(hits, self._newest_ms - LATE_MS, key=at_ms)
-            self._newest_ms = max(self._newest_ms, at_ms(hits[-1]))
+            self.late += bisect_left(hits, self.newest_ms - LATE_MS, key=at_ms)
+            self.newest_ms = max(self.newest_ms, at_ms(hits[-1]))

@@ -12,6 +12,13 @@ MOST: Final = 100_000
 """Distinct visitors of one day that are held in memory, about 10 MB; for more, the estimate must do."""
 
 
+class Sketch(NamedTuple):
+    """A HyperLogLog, and how many visitors it holds by its own estimate."""
+
+    visitors: int = 0
+    body: bytes = b""
+
+
 class Seen(NamedTuple):
     """Visitors of a day, each once, in the order in which they came; the day may have others."""
 
@@ -24,25 +31,27 @@ class DailyVisitors:
 
     Attributes:
         days: the exact figure of each day; None where only the estimate tells.
+        day: of the last views.
+        seen: its visitors that are held, in the order in which they came.
     """
 
     def __init__(self, most: int = MOST) -> None:
         self.days: dict[date, int | None] = {}
         self._most = most
-        self._day = date.min
-        self._seen: dict[bytes, None] = {}
+        self.day = date.min
+        self.seen: dict[bytes, None] = {}
         self._due: list[Seen] = []
 
     def note(self, day: date, visitors: Iterable[bytes]) -> None:
         """Take more views. Those of a day that comes again are known no longer."""
-        if day != self._day:
+        if day != self.day:
             self._release()
-            self._day = day
+            self.day = day
             self.days[day] = None if day in self.days else 0
-        self._seen.update(dict.fromkeys(visitors))
+        self.seen.update(dict.fromkeys(visitors))
         if self.days[day] is not None:
-            self.days[day] = len(self._seen)
-        if len(self._seen) > self._most:
+            self.days[day] = len(self.seen)
+        if len(self.seen) > self._most:
             self.days[day] = None
             self._release()
 
@@ -57,6 +66,6 @@ class DailyVisitors:
         return self.due()
 
     def _release(self) -> None:
-        if self._seen:
-            self._due.append(Seen(self._day, list(self._seen)))
-            self._seen.clear()
+        if self.seen:
+            self._due.append(Seen(self.day, list(self.seen)))
+            self.seen.clear()

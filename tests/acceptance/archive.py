@@ -6,7 +6,7 @@ import sys
 from asyncio.subprocess import PIPE, STDOUT, Process, create_subprocess_exec
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from counter.config import Settings
 from counter.imports.file import LogFile, in_time_order
 from counter.imports.importer import Importer
 from counter.imports.plan import Options
+from counter.imports.progress import FOLDER, Keeper
 from counter.imports.sketches import open_sketches
 from counter.imports.tally import Tally
 from counter.sites.model import SiteSettings
@@ -50,6 +51,7 @@ class Archive:
 
     settings: Settings
     redis: Redis
+    said: list[str] = field(default_factory=list)
 
     async def add_site(self, **chosen: Any) -> None:
         async with counts(self.settings) as both:
@@ -68,7 +70,10 @@ class Archive:
         sketches = partial(open_sketches, least.redis_url.get_secret_value(), 5)
         async with counts(least) as both:
             site = await SiteStore(both.connection).find("old")
-            importer = Importer(both.connection, both.rollup, sketches, SetClock(), jobs, adds=adds)
+            keeper = Keeper(self.settings.spool_dir / FOLDER, self.said.append, SetClock())
+            importer = Importer(
+                both.connection, both.rollup, sketches, SetClock(), jobs, keeper=keeper, adds=adds
+            )
             log = LogFile(*in_time_order(paths or [LOG], options.format))
             return await importer.run(log, site, options)
 
@@ -100,6 +105,7 @@ class Archive:
             **os.environ,
             "COUNTER_REDIS_URL": least.redis_url.get_secret_value(),
             "COUNTER_DATABASE_URL": least.database_url.get_secret_value(),
+            "COUNTER_SPOOL_DIR": str(self.settings.spool_dir),
         }
         options = ("--site", "old", "--requests", "all", "--bots", "in")
         command = (sys.executable, "-m", "counter", "import", "log", *options, *map(str, words))
