@@ -159,7 +159,7 @@ async def _import(settings: Settings, both: Counts, files: list[Path], chosen: C
     site = await SiteStore(both.connection).find(chosen.key)
     sketches = partial(open_sketches, settings.redis_url.get_secret_value(), settings.redis_timeout_seconds)
     folder = settings.spool_dir / FOLDER if settings.spool_mb else None
-    keeper = Keeper(folder, partial(say, err=True), afresh=chosen.afresh)
+    keeper = Keeper(folder, partial(say, err=True), system_clock, afresh=chosen.afresh)
     importer = Importer(
         both.connection,
         both.rollup,

@@ -20,7 +20,7 @@ from zlib import crc32
 import msgspec
 
 from counter import __version__
-from counter.clock import Clock, system_clock
+from counter.clock import Clock
 from counter.errors import ImportFileError
 from counter.imports.parsing import ReadersGoneError
 from counter.imports.plan import Plan
@@ -58,7 +58,7 @@ class Keeper:
         self,
         folder: Path | None,
         tell: Tell,
-        clock: Clock = system_clock,
+        clock: Clock,
         *,
         afresh: bool = False,
     ) -> None:
