@@ -69,7 +69,7 @@ class Place:
         with (self.folder / "service.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 *pinned(SERVICE_CORE),
-                *(sys.executable, "-m", "counter", "serve"),
+                *(sys.executable, "-m", "bench.shipped", "serve"),
                 env=_clean(os.environ) | environment,
                 stdout=PIPE,
                 stderr=log,

@@ -11,7 +11,7 @@ from typing import Final
 
 SHARED_BYTES: Final = 16 * 1024 * 1024
 """More than all tables take; what nobody touches takes no memory."""
-ROOM: Final = 4
+ROOM: Final = 2
 """Entries for each key that is to be remembered, as a third key in one place pushes out the oldest."""
 ALONE: Final = -1
 _CELL_BYTES: Final = 8
