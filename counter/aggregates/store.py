@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import msgspec
 
@@ -55,8 +55,28 @@ class Sums(NamedTuple):
     bots: int
 
 
-_Page = tuple[int, str, int]
-"""Number of the row from 1 on, path, views."""
+class _Pages(NamedTuple):
+    """Pages of rows, by columns: number of the row from 1 on, path, views."""
+
+    numbers: list[int]
+    paths: list[str]
+    views: list[int]
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> Self:
+        pages = cls([], [], [])
+        for number, row in enumerate(rows, 1):
+            pages.numbers.extend([number] * len(row.pages))
+            pages.paths.extend(row.pages.keys())
+            pages.views.extend(row.pages.values())
+        return pages
+
+    def parts(self, most: int) -> list[Self]:
+        """Return all of them, so many at a time; one part if there are none."""
+        return [
+            self._replace(**{name: column[first : first + most] for name, column in self._asdict().items()})
+            for first in range(0, len(self.paths) or 1, most)
+        ]
 
 
 class _Rows(NamedTuple):
@@ -115,16 +135,13 @@ class AggregateStore:
         if alone and len({(row.key.site_id, row.key.day) for row in rows}) < len(rows):
             return False
         written = _Rows(rows, read_in, alone)
-        pages = [
-            (number, path, views) for number, row in enumerate(rows, 1) for path, views in row.pages.items()
-        ]
+        parts = _Pages.of(rows).parts(PAGES_AT_ONCE)
         with translated():
             if not self._plans_anew:
                 await self._connection.execute(read_query("aggregates.plan_anew"))
                 self._plans_anew = True
-            if len(pages) <= PAGES_AT_ONCE:
-                return await self._write(written, pages)
-            parts = [pages[first : first + PAGES_AT_ONCE] for first in range(0, len(pages), PAGES_AT_ONCE)]
+            if len(parts) == 1:
+                return await self._write(written, parts[0])
             for part in parts:
                 await self._name_pages(written, part)
             async with self._connection.transaction():
@@ -163,10 +180,9 @@ class AggregateStore:
                 )
         return {(row["site_id"], row["day"]) for row in rows}
 
-    async def _write(self, written: "_Rows", pages: Sequence[_Page]) -> bool:
+    async def _write(self, written: "_Rows", pages: _Pages) -> bool:
         """Write buckets and some of their pages in one statement; False if a bucket is not alone."""
-        numbers, paths, views = ([page[column] for page in pages] for column in range(3))
-        values = [*written.columns(), numbers, paths, views]
+        values = [*written.columns(), *pages]
         while True:
             is_open, are_alone, are_named = (
                 await self._connection.fetch(read_query("aggregates.upsert"), *values)
@@ -177,13 +193,10 @@ class AggregateStore:
                 return bool(are_alone)
             await self._name_pages(written, pages)
 
-    async def _name_pages(self, written: "_Rows", pages: Sequence[_Page]) -> None:
+    async def _name_pages(self, written: "_Rows", pages: _Pages) -> None:
         """Give pages an id, in a statement of its own: of two that do so at once, none waits long."""
-        await self._connection.execute(
-            read_query("aggregates.name_pages"),
-            [written.rows[number - 1].key.site_id for number, _path, _views in pages],
-            [path for _number, path, _views in pages],
-        )
+        sites = [written.rows[number - 1].key.site_id for number in pages.numbers]
+        await self._connection.execute(read_query("aggregates.name_pages"), sites, pages.paths)
 
     async def sketches_beside(self, keys: Sequence[RowKey]) -> dict[RowKey, bytes]:
         """Return the HyperLogLogs of all other rows of the days of some rows."""

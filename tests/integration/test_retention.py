@@ -218,7 +218,7 @@ async def test_reverting_keeps_the_totals(connection, add_site, sweeper, here):
     await written(connection, site)
     before, _pages = await figures(connection, site)
     await sweeper.sweep()
-    for name in ("0009_pages_without_key", "0007_reading", "0006_retention"):  # the last first
+    for name in ("0009_pages_without_keys", "0007_reading", "0006_retention"):  # the last first
         text = (here / "sql" / "migrations" / f"{name}.sql").read_text(encoding="utf-8")
         await connection.execute(text.partition("-- migrate:down")[2])
     shown = await connection.fetchrow("select views, visits, visitors from site_totals")
