@@ -13,8 +13,16 @@ from bench.history import history
 from bench.importing import importing
 from bench.place import place
 from bench.rollup import rollup
+from bench.workers import workers
 
-ALL = {**FIGURES, "growth": growth, "import": importing, "rollup": rollup, "history": history}
+ALL = {
+    **FIGURES,
+    "growth": growth,
+    "import": importing,
+    "rollup": rollup,
+    "history": history,
+    "workers": workers,
+}
 
 
 async def measure(names: list[str], rounds: Rounds) -> list[Figure]:

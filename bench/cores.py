@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 CORES = sorted(os.sched_getaffinity(0))
 SERVICE_CORE = CORES[0]
@@ -24,3 +25,18 @@ def resident_mb(process: int) -> float:
     """Return the memory of a process, in MB."""
     with open(f"/proc/{process}/statm", encoding="ascii") as file:  # noqa: PTH123 - no file on a disk
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def cpu_seconds(process: int) -> float:
+    """Return the time that a process has had on all cores, in seconds."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def family(process: int) -> list[int]:
+    """Return a process and all that it has started, and these."""
+    found = [process]
+    for each in found:
+        for task in Path(f"/proc/{each}/task").iterdir():
+            found += map(int, (task / "children").read_text(encoding="ascii").split())
+    return found

@@ -55,8 +55,10 @@ class Place:
         self.postgres = postgres
 
     @asynccontextmanager
-    async def serving(self, **variables: str) -> AsyncIterator[Service]:
-        """Yield a service on one core, with the checks and limits as they come."""
+    async def serving(
+        self, *, pinned_to: int | None = SERVICE_CORE, **variables: str
+    ) -> AsyncIterator[Service]:
+        """Yield a service on one core, or on all of them, with the checks and limits as they come."""
         environment = {
             "COUNTER_REDIS_URL": self.valkey.url,
             "COUNTER_DATABASE_URL": self.postgres.url,
@@ -68,7 +70,7 @@ class Place:
         }
         with (self.folder / "service.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                *pinned(SERVICE_CORE),
+                *(pinned(pinned_to) if pinned_to is not None else ()),
                 *(sys.executable, "-m", "bench.shipped", "serve"),
                 env=_clean(os.environ) | environment,
                 stdout=PIPE,

@@ -6,7 +6,6 @@ with several numbers of lanes.
 
 import asyncio
 import json
-import os
 import resource
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from bench.cores import LOAD_CORE, pin
+from bench.cores import LOAD_CORE, cpu_seconds, pin
 from bench.figures import HIT
 from bench.load import Load, LoadError, send
 from bench.place import Place, Service, place
@@ -41,12 +40,6 @@ LOADS: Final = {
     "sites, thousand": replace(HIT, connections=1000, sites=SITES),
     "numbers": replace(HIT, target="/v1/hits"),
 }
-
-
-def cpu_seconds(process: int) -> float:
-    """Return the time that a process has had on all cores, in seconds."""
-    fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def wrk_seconds() -> float:

@@ -29,6 +29,13 @@ async def test_growth_is_measured():
     assert all(figure.value > 0 for figure in found)
 
 
+async def test_workers_are_measured_with_all_their_processes():
+    """What two workers and their parent take for a hit is compared with what one takes."""
+    (found,) = await measure(["workers"], Rounds(1, 1))
+    assert found.value > 0
+    assert len(found.raw) == 1
+
+
 async def test_load_that_is_refused_is_no_figure(tmp_path):
     """A figure of answers that are errors would be worth nothing."""
     tmp_path.chmod(0o711)

@@ -1,0 +1,33 @@
+"""What a hit costs two workers, beside what it costs one; stores and load are on the same two cores."""
+
+from statistics import median
+
+from bench.cores import cpu_seconds, family
+from bench.figures import HIT, Figure, Rounds, _all_counted
+from bench.load import send
+from bench.place import Place
+
+WARM_SECONDS = 2
+
+
+async def workers(place: Place, rounds: Rounds) -> list[Figure]:
+    """Serve with one worker and with two in turns, and compare the time of all processes of the service for a hit."""
+    await place.add_sites(0)
+    ratios, raw = [], []
+    for _ in range(rounds.number):
+        costs = [await _cost_us(place, number, rounds.seconds) for number in (1, 2)]
+        ratios.append(costs[1] / costs[0])
+        raw.append("/".join(f"{cost:.1f}" for cost in costs) + " µs")
+    return [Figure("CPU of a hit, two workers ÷ one", median(ratios), 1.1, at_most=True, raw=raw)]
+
+
+async def _cost_us(place: Place, number: int, seconds: float) -> float:
+    """Return how long a hit takes all processes of a service with so many workers, in µs."""
+    async with place.serving(pinned_to=None, COUNTER_WORKERS=str(number)) as service:
+        await send(service.public, HIT, WARM_SECONDS)
+        processes, counted = family(service.process.pid), await service.samples()
+        before = sum(map(cpu_seconds, processes))
+        answered = await send(service.public, HIT, seconds)
+        used = sum(map(cpu_seconds, processes)) - before
+        _all_counted(counted, await service.samples())
+    return used / answered.requests * 1e6
