@@ -83,13 +83,19 @@ async def run(archive: Archive, *words: str | Path) -> tuple[str, str]:
 
 
 async def cut_short(archive: Archive, log: Path, number: int) -> tuple[Process, str]:
-    """Send a signal to an import once its progress is kept, and return it and what it said."""
-    process = await start(archive, log, program=("-c", OFTEN))
-    while process.returncode is None and not any(path.suffix == ".progress" for path in kept(archive)):
-        await asyncio.sleep(0.01)
-    assert process.returncode is None
-    process.send_signal(number)
-    _, said = await process.communicate()
+    """Send a signal to an import once its progress is kept, and return it and what it said.
+
+    It cannot come to its end before, as that waits for a lock.
+    """
+    async with connected(archive.settings.database_url.get_secret_value()) as other, other.transaction():
+        await other.execute("lock table imports in exclusive mode")
+        process = await start(archive, log, program=("-c", OFTEN))
+        while process.returncode is None and not any(path.suffix == ".progress" for path in kept(archive)):
+            await asyncio.sleep(0.01)
+        assert process.returncode is None
+        process.send_signal(number)
+        async with asyncio.timeout(60):
+            _, said = await process.communicate()
     return process, said.decode()
 
 
@@ -110,7 +116,7 @@ async def test_command_that_was_ended_goes_on(archive: Archive, large: Path, num
     await anew(archive)
     empty = await archive.history()
     process, said = await cut_short(archive, large, number)
-    assert process.returncode == code
+    assert process.returncode == code, said
     assert await archive.history() == empty
     assert kept(archive)
     if number != signal.SIGKILL:
