@@ -91,7 +91,7 @@ async def hits(place: Place, rounds: Rounds) -> list[Figure]:
             rounds,
             must=0.9,
         )
-        _all_counted(before, await service.samples())
+        all_counted(before, await service.samples())
     return [one, thousand, connections]
 
 
@@ -156,7 +156,7 @@ async def crowd(place: Place, rounds: Rounds) -> list[Figure]:
             sent += (await send(service.public, replace(walk, first=sent), 10)).requests
             memory.append(resident_mb(service.process.pid))
             await _widget(service)
-        _all_counted(before, await service.samples())
+        all_counted(before, await service.samples())
         each = (await place.redis_bytes() - redis_before) / min(sent, million)
         strangers, asked = replace(walk, sites=100_000, refused=True), 0
         while asked < million // 10:
@@ -178,7 +178,7 @@ async def _widget(service: Service) -> tuple[bytes, str]:
         return await answer.read(), answer.headers["ETag"]
 
 
-def _all_counted(before: dict[tuple[str, str], float], after: dict[tuple[str, str], float]) -> None:
+def all_counted(before: dict[tuple[str, str], float], after: dict[tuple[str, str], float]) -> None:
     """Make sure that no hit was fast because it was refused."""
     grown = {key: after[key] - before.get(key, 0.0) for key in after if key[0] == "counter_hits_total"}
     others = {name: number for (_, name), number in grown.items() if name != "view" and number}

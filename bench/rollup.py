@@ -11,7 +11,7 @@ from dataclasses import replace
 from statistics import median
 from typing import NamedTuple, Self
 
-from bench.figures import HIT, Figure, Rounds, _all_counted
+from bench.figures import HIT, Figure, Rounds, all_counted
 from bench.load import Load, send
 from bench.place import Place, Service
 from counter.database import connected, read_query
@@ -74,7 +74,7 @@ async def rollup(place: Place, rounds: Rounds) -> list[Figure]:
                 before = await Rolled.by(service)
             during = await send(service.public, load, seconds)
             beside.append(await _took(service, before))
-            _all_counted(counts, await service.samples())
+            all_counted(counts, await service.samples())
             hits.append(during.per_second / without.per_second)
             raw.append(f"{during.per_second:.0f}/{without.per_second:.0f}")
     return [

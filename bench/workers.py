@@ -3,7 +3,7 @@
 from statistics import median
 
 from bench.cores import cpu_seconds, family
-from bench.figures import HIT, Figure, Rounds, _all_counted
+from bench.figures import HIT, Figure, Rounds, all_counted
 from bench.load import send
 from bench.place import Place
 
@@ -29,5 +29,5 @@ async def _cost_us(place: Place, number: int, seconds: float) -> float:
         before = sum(map(cpu_seconds, processes))
         answered = await send(service.public, HIT, seconds)
         used = sum(map(cpu_seconds, processes)) - before
-        _all_counted(counted, await service.samples())
+        all_counted(counted, await service.samples())
     return used / answered.requests * 1e6
