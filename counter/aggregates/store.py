@@ -1,9 +1,11 @@
 """All that is asked of Postgres about counts."""
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import date
 from typing import Final, NamedTuple, Self
 
+import asyncpg
 import msgspec
 
 from counter.database import Connection, read_query, translated
@@ -56,18 +58,21 @@ class Sums(NamedTuple):
 
 
 class _Pages(NamedTuple):
-    """Pages of rows, by columns: number of the row from 1 on, path, views."""
+    """Pages of rows, by columns: id of the site, path, number of the row from 1 on, views."""
 
-    numbers: list[int]
+    sites: list[int]
     paths: list[str]
+    numbers: list[int]
     views: list[int]
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> Self:
-        pages = cls([], [], [])
+        pages = cls([], [], [], [])
         for number, row in enumerate(rows, 1):
-            pages.numbers.extend([number] * len(row.pages))
+            many = len(row.pages)
+            pages.sites.extend([row.key.site_id] * many)
             pages.paths.extend(row.pages.keys())
+            pages.numbers.extend([number] * many)
             pages.views.extend(row.pages.values())
         return pages
 
@@ -140,10 +145,11 @@ class AggregateStore:
             if not self._plans_anew:
                 await self._connection.execute(read_query("aggregates.plan_anew"))
                 self._plans_anew = True
-            if len(parts) == 1:
-                return await self._write(written, parts[0])
+            if len(parts) == 1 and read_in:
+                with suppress(asyncpg.UniqueViolationError):  # of a new page, which somebody else has as well
+                    return await self._write(written, parts[0])
             for part in parts:
-                await self._name_pages(written, part)
+                await self._connection.execute(read_query("aggregates.name_pages"), part.sites, part.paths)
             async with self._connection.transaction():
                 return all([await self._write(written, part) for part in parts])
 
@@ -181,22 +187,29 @@ class AggregateStore:
         return {(row["site_id"], row["day"]) for row in rows}
 
     async def _write(self, written: "_Rows", pages: _Pages) -> bool:
-        """Write buckets and some of their pages in one statement; False if a bucket is not alone."""
-        values = [*written.columns(), *pages]
-        while True:
-            is_open, are_alone, are_named = (
-                await self._connection.fetch(read_query("aggregates.upsert"), *values)
-            )[0]
-            if not is_open:
-                raise GenerationEndedError
-            if are_named or not are_alone:
-                return bool(are_alone)
-            await self._name_pages(written, pages)
+        """Write buckets and some of their pages in one statement; False if a bucket is not alone.
 
-    async def _name_pages(self, written: "_Rows", pages: _Pages) -> None:
-        """Give pages an id, in a statement of its own: of two that do so at once, none waits long."""
-        sites = [written.rows[number - 1].key.site_id for number in pages.numbers]
-        await self._connection.execute(read_query("aggregates.name_pages"), sites, pages.paths)
+        Raises:
+            UniqueViolationError: somebody else named a new page meanwhile, or wrote its row.
+        """
+        ids = await self._page_ids(pages)
+        values = [*written.columns(), pages.numbers, ids, pages.views]
+        is_open, are_alone = (await self._connection.fetch(read_query("aggregates.upsert"), *values))[0]
+        if not is_open:
+            raise GenerationEndedError
+        return bool(are_alone)
+
+    async def _page_ids(self, pages: _Pages) -> list[int]:
+        """Return the ids of pages, below zero if they get one only now.
+
+        It is a statement of its own: of two that name the same pages at once, none waits long.
+        """
+        if not pages.paths:
+            return []
+        ids: list[int] = await self._connection.fetchval(
+            read_query("aggregates.page_ids"), pages.sites, pages.paths
+        )
+        return ids
 
     async def sketches_beside(self, keys: Sequence[RowKey]) -> dict[RowKey, bytes]:
         """Return the HyperLogLogs of all other rows of the days of some rows."""

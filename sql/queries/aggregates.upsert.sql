@@ -1,13 +1,15 @@
 -- Writes the absolute values of some buckets and of their pages, all or nothing.
 -- Nothing is written, and `is_open` tells, where the generation in which they were read is over; until the end of this
--- statement it stays open. Nor is it where a bucket is not the only one of its day but should be (`are_alone`), or where
--- a page has no id yet (`are_named`). A row that holds a later version stays as it is, and so does one of a page that has
--- more views. One that is kept no longer, and that an old copy of Redis brings back, is not written again.
--- Rows come before pages: who writes the same bucket waits at its row, whatever part of its pages each has in hand.
+-- statement it stays open. Nor is it where a bucket is not the only one of its day but should be (`are_alone`). A row
+-- that holds a later version stays as it is, and so does one of a page that has more views. One that is kept no longer,
+-- and that an old copy of Redis brings back, is not written again.
+-- Rows come before pages: who writes the same bucket waits at its row, whatever part of its pages each has in hand; and
+-- no page is written without a row, which has a key to the site, so none outlives it. A page that has got its id just
+-- now has no rows, so none is looked for: the statement fails if somebody wrote one meanwhile.
 -- $1 lane and $2 generation in which they were read (null for an import), $3 whether each must be alone;
 -- the buckets: $4 site ids, $5 days, $6 lanes, $7 generations, $8 parts, $9 views, $10 visits, $11 visitors, $12 bots,
 -- $13 views and $14 visits of the hours (as JSON), $15 HyperLogLogs, $16 versions, $17 tokens (as JSON);
--- their pages: $18 number of the bucket (from 1), $19 path, $20 views
+-- their pages: $18 number of the bucket (from 1), $19 id, below zero if it is new, $20 views
 with held as (
     select set_config('idle_in_transaction_session_timeout', '30s', true), generation
     from generations
@@ -15,7 +17,14 @@ with held as (
     for share
 ),
 bucket as materialized (
-    select *
+    select
+        bucket.*,
+        (bucket.day <= carried.days_through and bucket.part <= carried.days_part) is true and not exists (
+            select from aggregates as written
+            where (written.site_id, written.day, written.generation, written.part, written.lane)
+                = (bucket.site_id, bucket.day, bucket.generation, bucket.part, bucket.lane)
+        ) as is_removed,
+        (bucket.day <= carried.pages_through and bucket.part <= carried.pages_part) is true as are_pages_removed
     from unnest(
         $4::integer[], $5::date[], $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
         $12::bigint[], $13::text[], $14::text[], $15::bytea[], $16::bigint[], $17::text[]
@@ -23,14 +32,8 @@ bucket as materialized (
         site_id, day, lane, generation, part, views, visits, visitors, bots, hour_views, hour_visits, hyperloglog,
         version, tokens, number
     )
-),
-shown as materialized (
-    select named.id as page_id, bucket.number, shown.views
-    from unnest($18::bigint[], $19::text[], $20::bigint[]) as shown (number, path, views)
-    join bucket on bucket.number = shown.number
-    left join lateral ( -- with a limit it is looked up page by page, however many there are
-        select id from pages where pages.site_id = bucket.site_id and pages.path = shown.path limit 1
-    ) as named on true
+    left join carried on (carried.site_id, carried.lane, carried.generation)
+        = (bucket.site_id, bucket.lane, bucket.generation)
 ),
 judged as materialized (
     select
@@ -38,8 +41,7 @@ judged as materialized (
         not $3 or not exists (
             select from bucket join aggregates as other on (other.site_id, other.day) = (bucket.site_id, bucket.day)
             where (other.generation, other.part, other.lane) <> (bucket.generation, bucket.part, bucket.lane)
-        ) as are_alone,
-        not exists (select from shown where page_id is null) as are_named
+        ) as are_alone
 ),
 written as (
     insert into aggregates as kept (
@@ -51,20 +53,7 @@ written as (
         translate(hour_views, '[]', '{}')::bigint[], translate(hour_visits, '[]', '{}')::bigint[],
         hyperloglog, version, tokens::jsonb
     from bucket
-    where (select is_open and are_alone and are_named from judged)
-        and (
-            not exists (
-                select from carried
-                where (carried.site_id, carried.lane, carried.generation)
-                        = (bucket.site_id, bucket.lane, bucket.generation)
-                    and bucket.day <= carried.days_through and bucket.part <= carried.days_part
-            )
-            or exists (
-                select from aggregates as written
-                where (written.site_id, written.day, written.generation, written.part, written.lane)
-                    = (bucket.site_id, bucket.day, bucket.generation, bucket.part, bucket.lane)
-            )
-        )
+    where (select is_open and are_alone from judged) and not is_removed
     order by site_id, day, generation, part, lane
     on conflict (site_id, day, generation, part, lane) do update set
         views = excluded.views,
@@ -80,29 +69,35 @@ written as (
     where excluded.version >= kept.version
     returning 1
 ),
+shown as materialized (
+    select
+        shown.page_id, day, lane, generation, part, shown.views, are_pages_removed
+    from unnest($18::bigint[], $19::bigint[], $20::bigint[]) as shown (number, page_id, views)
+    join bucket on bucket.number = shown.number
+    where (select is_open and are_alone from judged) and not is_removed and (select count(*) >= 0 from written)
+),
+new_pages as (
+    insert into page_aggregates (page_id, day, lane, generation, part, views)
+    select -page_id, day, lane, generation, part, views
+    from shown
+    where page_id < 0 and not are_pages_removed
+    order by 1, day, generation, part, lane
+),
 written_pages as (
     insert into page_aggregates as kept (page_id, day, lane, generation, part, views)
-    select page_id, day, lane, generation, part, shown.views
+    select page_id, day, lane, generation, part, views
     from shown
-    join bucket on bucket.number = shown.number
-    where (select is_open and are_alone and are_named from judged)
-        and (select count(*) >= 0 from written)
-        and (
-            not exists (
-                select from carried
-                where (carried.site_id, carried.lane, carried.generation)
-                        = (bucket.site_id, bucket.lane, bucket.generation)
-                    and bucket.day <= carried.pages_through and bucket.part <= carried.pages_part
-            )
-            or exists (
-                select from page_aggregates as written
-                where (written.page_id, written.day, written.generation, written.part, written.lane)
-                    = (shown.page_id, bucket.day, bucket.generation, bucket.part, bucket.lane)
-            )
+    where page_id > 0 and (
+        not are_pages_removed
+        or exists (
+            select from page_aggregates as written
+            where (written.page_id, written.day, written.generation, written.part, written.lane)
+                = (shown.page_id, shown.day, shown.generation, shown.part, shown.lane)
         )
+    )
     order by page_id, day, generation, part, lane
     on conflict (page_id, day, generation, part, lane) do update set
         views = excluded.views
     where excluded.views > kept.views
 )
-select is_open, are_alone, are_named from judged
+select is_open, are_alone from judged

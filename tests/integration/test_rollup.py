@@ -29,6 +29,9 @@ DAY_MS = 24 * HOUR_MS
 NOON = int(datetime(2026, 6, 10, 12, tzinfo=UTC).timestamp() * 1000)
 ROWS = "select site_id, day, lane, generation, part, views, visits, visitors, bots, hour_views, hour_visits, version from aggregates order by 1, 2, 3, 4, 5"
 PAGE_ROWS = "select path, day, generation, part, views from page_aggregates join pages on pages.id = page_id order by 1, 2, 3, 4"
+WAITING = (
+    "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+)
 _SEQUENCES = count(1)
 
 
@@ -430,12 +433,39 @@ async def test_pages_named_by_two_at_once_are_written_by_both(portal: Portal, da
         await naming.start()
         await other.execute("insert into pages (site_id, path) values ($1, '/new')", portal.site.id)
         writing = asyncio.create_task(portal.roll_up(NOON))
-        waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-        while not await other.fetchval(waits):
+        while not await other.fetchval(WAITING):
             assert not writing.done()
         await naming.commit()
         await writing
     assert await portal.connection.fetchval("select sum(views) from page_aggregates") == 1
+
+
+async def test_new_page_written_by_two_at_once_keeps_the_larger_views(
+    portal: Portal, database_url: str
+) -> None:
+    """A row of a page that nobody had when it was named, and somebody has when it is written, is only raised."""
+    await portal.view(NOON, 1)
+    await portal.roll_up(NOON)
+    for visitor in range(3):
+        await portal.view(NOON, visitor, page="/fewer")
+        await portal.view(NOON, visitor, page="/more")
+    async with connected(database_url) as other:
+        writing = other.transaction()
+        await writing.start()
+        await other.execute("select from aggregates for update")
+        rolling = asyncio.create_task(portal.roll_up(NOON))
+        while not await other.fetchval(WAITING):
+            assert not rolling.done()
+        await other.execute(
+            "insert into page_aggregates select pages.id, day, lane, generation, part, "
+            "case path when '/more' then 9 else 1 end from aggregates, pages where path <> '/a'"
+        )
+        await writing.commit()
+        await rolling
+    pages = await portal.connection.fetch(
+        "select path, views from page_aggregates join pages on id = page_id"
+    )
+    assert {page["path"]: page["views"] for page in pages} == {"/a": 1, "/fewer": 3, "/more": 9}
 
 
 async def test_row_that_should_be_alone_is_not_written_beside_another(portal: Portal) -> None:
