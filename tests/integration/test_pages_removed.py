@@ -61,3 +61,24 @@ async def test_no_page_is_written_after_its_site(portal: Portal, database_url: s
         with pytest.raises(AggregatesUnavailableError):
             await rolling
     assert await left(portal.connection) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_no_page_is_written_whose_site_goes_once_it_is_named(
+    portal: Portal, database_url: str, *, known: bool
+) -> None:
+    """A site is removed between the statement that names its pages and the one that writes their rows."""
+    if known:
+        await portal.view(NOON, 1, page="/a")
+    await portal.roll_up(NOON)
+    await portal.view(NOON, 2, page="/a")
+    await portal.view(NOON, 2, page="/b")
+    async with connected(database_url) as other:
+        async with other.transaction():
+            await other.execute("select from generations for update")
+            rolling = await begun(portal.roll_up(NOON), other)
+            assert await other.fetchval("select count(*) from pages") == 2
+            await other.execute(REMOVE)
+        with pytest.raises(AggregatesUnavailableError):
+            await rolling
+    assert await left(portal.connection) == (0, 0, 0)

@@ -157,6 +157,22 @@ async def test_old_copy_brings_nothing_back(connection, add_site, sweeper, setti
     assert (totals.views, pages) == (before[0].views + 10, {"/a": 18, "/b": 27})
 
 
+async def test_no_page_without_the_row_of_its_bucket(connection, add_site):
+    """Where an old copy brings the row of a day back, of which pages were never carried, none is written either."""
+    site = await add_site()
+    old = row(site, TODAY - timedelta(days=1500))
+    await connection.execute(
+        "insert into carried (site_id, lane, generation, days_through, days_part) values ($1, '0', 'g', $2, 1)",
+        site.id,
+        old.key.day,
+    )
+    await AggregateStore(connection).write([old])
+    assert await kept(connection, DAYS) == await kept(connection, PAGES) == set()
+    late = row(site, old.key.day, 2)
+    await AggregateStore(connection).write([late])
+    assert await kept(connection, DAYS) == await kept(connection, PAGES) == {1500}
+
+
 async def test_open_and_fresh_rows_are_left_alone(hot, connection, add_site, sweeper):
     """A bucket that is open, however old its day, and a row that was written of late keep everything."""
     site = await add_site(day_months=24)
