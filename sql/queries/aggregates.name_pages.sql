@@ -7,6 +7,9 @@ insert into pages (site_id, path)
 select distinct known.id, page.path
 from unnest($1::integer[], $2::text[]) as page (site_id, path)
 left join known on known.id = page.site_id
-where not exists (select from pages where pages.site_id = page.site_id and pages.path = page.path)
+left join lateral ( -- with a limit it is looked up page by page, however many there are
+    select id from pages where pages.site_id = page.site_id and pages.path = page.path limit 1
+) as named on true
+where named.id is null
 order by 1, 2
 on conflict (site_id, path) do nothing
