@@ -207,7 +207,7 @@ class AggregateStore:
         if not pages.paths:
             return []
         ids: list[int] = await self._connection.fetchval(
-            read_query("aggregates.page_ids"), pages.sites, pages.paths
+            read_query("aggregates.page_ids"), pages.sites, _json(pages.paths)
         )
         return ids
 

@@ -406,6 +406,17 @@ async def test_rollup_of_many_pages_goes_in_parts(portal: Portal, monkeypatch: p
     assert await portal.roll_up(NOON - DAY_MS) == Report(0, 0, 0, 0)
 
 
+async def test_paths_are_written_as_they_are(portal: Portal) -> None:
+    """No letter or sign that a path may have is changed on its way."""
+    pages = {"/tin tức/việt", '/"a"', "/a\\b", "/{a,b}", "/[1]?q=%5C", "/\u2028😀", "/null", "(other)"}
+    for page in pages:
+        await portal.view(NOON, 1, page=page)
+    for _known in range(2):
+        await portal.roll_up(NOON)
+        assert {row["path"] for row in await portal.connection.fetch("select path from pages")} == pages
+        await portal.view(NOON, 2, page='/"a"')
+
+
 async def test_what_comes_while_rows_are_written_is_not_settled(portal: Portal) -> None:
     """A page that gets a view between reading and settling is written again, and one that got none is not."""
 
