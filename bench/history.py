@@ -12,15 +12,17 @@ from bench.figures import Figure, Rounds
 from bench.load import LoadError
 from bench.place import HOSTS, Place
 from counter.aggregates.store import AggregateStore, RowKey
+from counter.buckets.base import BASE_DAYS
 from counter.buckets.connection import open_servers
 from counter.buckets.keys import LaneKeys
 from counter.buckets.store import BucketStore
 from counter.database import Connection, connected, open_pool
 from counter.memory import settled
 from counter.rollup.bases import make_bases
+from counter.sites.calendar import DAY
 from counter.sites.store import SiteStore
 from counter.widget.past import Past
-from counter.widget.periods import Period
+from counter.widget.periods import Period, bins, cut
 
 DAYS = 3650
 ROWS = 10_000_000
@@ -57,7 +59,10 @@ from generate_series($1::integer, 1, -1) as age cross join sites
 
 
 async def history(place: Place, rounds: Rounds) -> list[Figure]:
-    """A site's ten years, and its total, where ten million rows are; as the service asks, and over HTTP."""
+    """A site's ten years by day and by month, and its total, where ten million rows are.
+
+    Days and months are what the service asks of Postgres; the months also over HTTP, from request to answer.
+    """
     async with connected(place.postgres.url) as connection:
         rows = await _fill(connection)
         sites = await SiteStore(connection).list_all()
@@ -77,15 +82,22 @@ async def history(place: Place, rounds: Rounds) -> list[Figure]:
 
             async def days() -> None:
                 found, _first = await past.days(random.choice(sites), ten_years)  # noqa: S311
-                if len(found) != DAYS:
-                    raise LoadError("the history is not what was filled in")
+                _check(len(found), DAYS)
+
+            months = cut(bins("month", ten_years, 1), today - BASE_DAYS * DAY)
+
+            async def sums() -> None:
+                found, _first = await past.days(random.choice(sites), ten_years, months)  # noqa: S311
+                _check(len(found), len(months.starts) + (today - months.singly).days)
 
             with settled():
-                histories, totals = await _timed(days, rounds.number), await _timed(total, rounds.number)
+                by_day, by_month = await _timed(days, rounds.number), await _timed(sums, rounds.number)
+                totals = await _timed(total, rounds.number)
     over_http = await _over_http(place, [site.key for site in sites], ten_years, rounds.number)
     return [
-        _figure(f"ms for ten years of a site among {rows:,} rows, median", histories, 0.5),
-        _figure("the same over HTTP", over_http, 0.5),
+        _figure(f"ms for ten years of a site by day among {rows:,} rows, median", by_day, 0.5),
+        _figure("ms for the same by month", by_month, 0.5),
+        _figure("ms for the same by month over HTTP", over_http, 0.5),
         _figure(f"ms for a total among {rows:,} rows, p99", totals, 0.99),
     ]
 
@@ -146,6 +158,11 @@ def _figure(name: str, measured: list[list[float]], share: float) -> Figure:
     values = [took[int(share * (len(took) - 1))] for took in measured]
     raw = [f"{took[len(took) // 2]:.2f}/{took[int(0.99 * (len(took) - 1))]:.2f}" for took in measured]
     return Figure(name, median(values), 10, at_most=True, raw=raw)
+
+
+def _check(found: int, filled_in: int) -> None:
+    if found != filled_in:
+        raise LoadError("the history is not what was filled in")
 
 
 def _ms(day: date) -> int:

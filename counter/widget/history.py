@@ -1,15 +1,18 @@
 """The history of a site up to this moment: what is closed, and today as it goes on."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import date
 from typing import Final, Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
+from counter.buckets.base import BASE_DAYS
 from counter.errors import InvalidInputError
+from counter.sites.calendar import DAY
 from counter.sites.model import Site
 from counter.widget.kept import Kept
 from counter.widget.past import Past
-from counter.widget.periods import MOST_DAYS, Asked, Period, bins, months_before, period_of
+from counter.widget.periods import MOST_DAYS, Asked, Cut, Period, bins, cut, months_before, period_of
 from counter.widget.series import Days, Hours, Series, Top, TopPages, day_points, hour_points
 from counter.widget.snapshot import Snapshot
 from counter.widget.snapshots import Snapshots
@@ -60,7 +63,7 @@ class History:
         readers = asyncio.Semaphore(READERS)
         self._past = past
         self._snapshots = snapshots
-        self._days = Kept[tuple[str, Period], tuple[Days, date | None]](
+        self._days = Kept[tuple[str, Period, Cut | None], tuple[Days, date | None]](
             fresh_seconds=fresh_seconds, weigh=lambda found: len(found[0]), room=ROOM, readers=readers
         )
         self._hours = Kept[tuple[str, Period], _Read[Hours]](
@@ -83,21 +86,32 @@ class History:
         period = period_of(asked, today_of(site, snapshot), weekday, MOST_DAYS[asked.unit])
         if asked.unit == "hour":
             return await self.by_hour(site, period, snapshot)
-        found = await self.by_day(site, period, snapshot)
         stretches = bins(asked.unit, period, weekday)
+        sums = stretches if asked.unit != "day" else ()
+        found = await self.by_day(site, period, snapshot, sums)
         points = day_points(found.days, stretches, found.since, today_of(site, snapshot))
         return Series(asked.unit, period, points, found.since, snapshot.as_of_ms, found.stale)
 
-    async def by_day(self, site: Site, period: Period, snapshot: Snapshot) -> DayHistory:
+    async def by_day(
+        self, site: Site, period: Period, snapshot: Snapshot, stretches: Sequence[Period] = ()
+    ) -> DayHistory:
         """Return the days of a period.
+
+        Args:
+            site: whose days.
+            period: the days that are wanted.
+            snapshot: what they are up to this moment.
+            stretches: the parts of the period of which points are wanted. Then no more is known of those that
+                lie back than their sums, each under one of its days. Without it each day is known.
 
         Raises:
             AggregatesUnavailableError: they cannot be read, and were not kept from before.
         """
-        (closed, first), stale = await self._days.of(
-            (site.key, period), lambda: self._past.days(site, period)
-        )
         today = today_of(site, snapshot)
+        sums = cut(stretches, _first_open(snapshot, today)) if stretches else None
+        (closed, first), stale = await self._days.of(
+            (site.key, period, sums), lambda: self._past.days(site, period, sums)
+        )
         # The snapshot's days are newer than what Postgres has of them.
         newer = {day: counts for day, counts in snapshot.days.items() if day in period and day <= today}
         since = min(day for day in (today, snapshot.counted, first) if day)
@@ -152,3 +166,8 @@ class History:
 def today_of(site: Site, snapshot: Snapshot) -> date:
     """Return the site's day at the moment of a snapshot."""
     return site.span_of(snapshot.as_of_ms).day
+
+
+def _first_open(snapshot: Snapshot, today: date) -> date:
+    """Return a day before which a snapshot has none; it rarely changes, as what is kept goes by it."""
+    return min([today - BASE_DAYS * DAY, *snapshot.days])

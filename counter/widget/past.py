@@ -1,7 +1,8 @@
 """What the statistics ask of Postgres, and the open buckets that are newer than its rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Any
 
 from counter.buckets.base import Counts
 from counter.buckets.calls import HOURS
@@ -9,7 +10,7 @@ from counter.buckets.store import BucketStore
 from counter.buckets.stored import StoredBucket
 from counter.database import Pool, acquired, read_query
 from counter.sites.model import Site
-from counter.widget.periods import Period
+from counter.widget.periods import Cut, Period
 from counter.widget.series import Days, Hours, TopPages
 
 
@@ -25,16 +26,22 @@ class Past:
         self._store = store
         self._pool = pool
 
-    async def days(self, site: Site, period: Period) -> tuple[Days, date | None]:
+    async def days(self, site: Site, period: Period, cut: Cut | None = None) -> tuple[Days, date | None]:
         """Return each day that has any figure as Postgres has it, and the first day that has one at all.
+
+        Args:
+            site: whose days.
+            period: the days that are wanted.
+            cut: which of them may be summed up; the sum is then that of a day among them.
 
         Raises:
             AggregatesUnavailableError: Postgres does not answer.
         """
+        starts, singly = cut or Cut((), period.first)
         async with acquired(self._pool) as connection:
-            rows = await connection.fetch(read_query("widget.days"), site.id, *period)
+            rows = await connection.fetch(read_query("widget.days"), site.id, *period, singly, starts)
             first = await connection.fetchval(read_query("widget.first_day"), site.id)
-        return {row["day"]: Counts(*tuple(row)[1:]) for row in rows}, first
+        return _add_up(rows), first
 
     async def hours(self, site: Site, period: Period) -> Hours:
         """Return the views and visits of each hour that has any, None where they are kept no longer.
@@ -95,3 +102,12 @@ class Past:
             [bucket.name.generation for bucket in buckets],
             [bucket.part for bucket in buckets],
         ]
+
+
+def _add_up(rows: Iterable[Iterable[Any]]) -> Days:
+    """Add up what each day has, row by row, as there may be thousands."""
+    days: dict[date, Counts] = {}
+    for day, views, visits, visitors, bots in rows:
+        counts = Counts(views, visits, visitors, bots)
+        days[day] = days[day] + counts if day in days else counts
+    return days

@@ -1,7 +1,7 @@
 """Which stretches of local days a history is made of, and the hours of a day, summer time included. Pure."""
 
 from calendar import monthrange
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final, Literal, NamedTuple, get_args
 from zoneinfo import ZoneInfo
@@ -43,6 +43,18 @@ class Period(NamedTuple):
     def each_day(self) -> Iterator[date]:
         """Go through its days."""
         return (self.first + timedelta(days=number) for number in range(self.days))
+
+
+class Cut(NamedTuple):
+    """Which days of a period have to be known one by one.
+
+    Attributes:
+        starts: the first days of the stretches before, in order, whose sums are enough.
+        singly: the first day that has to be known by itself, as have all after it.
+    """
+
+    starts: tuple[date, ...]
+    singly: date
 
 
 class Asked(NamedTuple):
@@ -102,6 +114,18 @@ def bins(unit: Unit, period: Period, first_weekday: int) -> list[Period]:
         found.append(Period(first, last))
         first = last + DAY
     return found
+
+
+def cut(stretches: Sequence[Period], recent_day: date) -> Cut:
+    """Tell which of some stretches may be summed up: those that are over before a day.
+
+    Args:
+        stretches: what points are wanted of, in order, each after the one before; one at least.
+        recent_day: the first of the days that will not stay as they are.
+    """
+    starts = tuple(stretch.first for stretch in stretches if stretch.last < recent_day)
+    rest = stretches[len(starts) :]
+    return Cut(starts, rest[0].first if rest else stretches[-1].last + DAY)
 
 
 def recent(unit: Unit, today: date, first_weekday: int, number: int) -> list[Period]:

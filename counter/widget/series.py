@@ -1,6 +1,7 @@
 """A history as points, one for each hour, day, week or month. Pure."""
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -76,12 +77,14 @@ def day_points(days: Days, stretches: Iterable[Period], since: date, today: date
     """Return a point for each stretch of days.
 
     Args:
-        days: figures of all days within the stretches that have any.
+        days: figures of all days within the stretches that have any; those of a stretch may be summed up
+            under one of its days.
         stretches: what each point stands for.
         since: days before this one are not known; later ones without figures had no visitor.
         today: the day that still runs.
     """
-    return [_day_point(days, stretch, since, today) for stretch in stretches]
+    ordered = sorted(days)
+    return [_day_point(days, ordered, stretch, since, today) for stretch in stretches]
 
 
 def hour_points(hours: Hours, period: Period, zone: ZoneInfo, since: date, now_ms: int) -> list[Point]:
@@ -104,14 +107,17 @@ def add_days(days: Days, period: Period) -> Counts:
     return sum((counts for day, counts in days.items() if day in period), Counts())
 
 
-def _day_point(days: Days, stretch: Period, since: date, today: date) -> Point:
+def _day_point(days: Days, ordered: Sequence[date], stretch: Period, since: date, today: date) -> Point:
     start, end = stretch.first.isoformat(), stretch.last.isoformat()
+    sums = days.get(stretch.first) if start == end else _sum_within(days, ordered, stretch)
     over = stretch.last < today
-    if stretch.last < since and not any(day in days for day in stretch.each_day()):
+    if sums is None and stretch.last < since:
         return Point(start, end, None, None, None, None, complete=over)
-    if start == end:
-        sums = days.get(stretch.first, NONE)
-    else:
-        # Not over all days: a long history would be gone through once for each of its points.
-        sums = sum((days.get(day, NONE) for day in stretch.each_day()), NONE)
+    sums = sums or NONE
     return Point(start, end, sums.views, sums.visits, sums.visitors, sums.bots, complete=over)
+
+
+def _sum_within(days: Days, ordered: Sequence[date], stretch: Period) -> Counts | None:
+    """Look neither at each day of a stretch nor at all days: a long history has thousands of both."""
+    found = ordered[bisect_left(ordered, stretch.first) : bisect_right(ordered, stretch.last)]
+    return sum((days[day] for day in found), NONE) if found else None
