@@ -42,7 +42,7 @@ class Period(NamedTuple):
 
     def each_day(self) -> Iterator[date]:
         """Go through its days."""
-        return (self.first + timedelta(days=number) for number in range(self.days))
+        return map(date.fromordinal, range(self.first.toordinal(), self.last.toordinal() + 1))
 
 
 class Cut(NamedTuple):
@@ -107,11 +107,13 @@ def period_of(asked: Asked, today: date, first_weekday: int, most_days: int) -> 
 
 def bins(unit: Unit, period: Period, first_weekday: int) -> list[Period]:
     """Cut a period into the days, weeks or months that it touches; the first and last may be cut short."""
+    if unit not in {"week", "month"}:
+        return [Period(day, day) for day in period.each_day()]
     found = []
     first = period.first
     while first <= period.last:
-        last = min(_last_day(unit, first, first_weekday), period.last)
-        found.append(Period(first, last))
+        last = _last_of_week(first, first_weekday) if unit == "week" else _last_of_month(first)
+        found.append(Period(first, min(last, period.last)))
         first = last + DAY
     return found
 
@@ -161,12 +163,12 @@ def hours_of(day: date, zone: ZoneInfo) -> list[Hour]:
     return [Hour(hour, start, end) for (hour, start), end in zip(starts.items(), ends, strict=False)]
 
 
-def _last_day(unit: Unit, day: date, first_weekday: int) -> date:
-    if unit == "week":
-        return period_starts(day, first_weekday).week + timedelta(days=6)
-    if unit == "month":
-        return _months_before(day.replace(day=1), -1) - DAY
-    return day
+def _last_of_week(day: date, first_weekday: int) -> date:
+    return day + timedelta(days=(first_weekday - 1 - day.isoweekday()) % 7)
+
+
+def _last_of_month(day: date) -> date:
+    return day.replace(day=monthrange(day.year, day.month)[1])
 
 
 def _months_before(first: date, number: int) -> date:

@@ -108,8 +108,11 @@ def add_days(days: Days, period: Period) -> Counts:
 
 
 def _day_point(days: Days, ordered: Sequence[date], stretch: Period, since: date, today: date) -> Point:
-    start, end = stretch.first.isoformat(), stretch.last.isoformat()
-    sums = days.get(stretch.first) if start == end else _sum_within(days, ordered, stretch)
+    start = end = stretch.first.isoformat()
+    if stretch.first == stretch.last:
+        sums = days.get(stretch.first)
+    else:
+        end, sums = stretch.last.isoformat(), _sum_within(days, ordered, stretch)
     over = stretch.last < today
     if sums is None and stretch.last < since:
         return Point(start, end, None, None, None, None, complete=over)

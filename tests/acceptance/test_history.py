@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from counter.config import Settings
-from counter.database import read_query
+from counter.database import connected, read_query
 from counter.embedded.postgres import Postgres
 from counter.sites.model import Site
 from tests.acceptance.conftest import Running, SetClock, running
@@ -94,6 +94,45 @@ async def test_units_add_up(service: Running, week_start: int) -> None:
         for point in found["points"][1:]:
             start = date.fromisoformat(point["start"])
             assert start.isoweekday() == week_start if unit == "week" else start.day == 1
+
+
+@pytest.mark.parametrize("unit", ["week", "month"])
+async def test_long_history_is_that_of_its_days(service: Running, site: Site, unit: str) -> None:
+    """Years that Postgres sums up say what their days say, with the ledger, days of Redis and one that came late."""
+    await write(
+        service.settings,
+        [
+            row(site, TODAY - timedelta(days=number), views=number, visits=number // 2, visitors=7, bots=1)
+            for number in range(1, 1200, 3)
+        ]
+        + [
+            row(site, TODAY - timedelta(days=400), views=9, visits=8, visitors=7, part=part)
+            for part in (2, 3)
+        ],
+    )
+    late = TODAY - timedelta(days=150)
+    async with connected(service.settings.database_url.get_secret_value()) as connection:
+        await connection.execute(
+            "insert into adjustments (site_id, metric, amount, day, reason, author)"
+            " select $1, 'views', 10, day, 'a test', 'a test' from unnest($2::date[]) as day",
+            site.id,
+            [TODAY - timedelta(days=number) for number in (2, 500, 1202)],
+        )
+    await service.hit(site="open")
+    now_ms, service.clock.now_ms = service.clock.now_ms, service.clock.now_ms - 150 * 86_400_000
+    await service.hit(site="open")
+    service.clock.now_ms = now_ms
+    ends = "from=2022-06-12&to=2026-06-10"
+    days = (await history(service, ends))["points"]
+    assert next(day for day in days if day["start"] == late.isoformat())["views"] > 0
+    found = await history(service, f"unit={unit}&{ends}")
+    assert found["points"][0]["views"] is None
+    for point in found["points"]:
+        within = [day for day in days if point["start"] <= day["start"] <= point["end"]]
+        assert within[-1]["end"] == point["end"]
+        for name in FIGURES:
+            known = [day[name] for day in within if day[name] is not None]
+            assert point[name] == (sum(known) if known else None)
 
 
 async def test_hours_up_to_this_moment(service: Running, site: Site) -> None:
