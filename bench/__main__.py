@@ -13,6 +13,7 @@ from bench.history import history
 from bench.importing import importing
 from bench.place import place
 from bench.rollup import rollup
+from bench.script import script
 from bench.workers import workers
 
 ALL = {
@@ -22,6 +23,7 @@ ALL = {
     "rollup": rollup,
     "history": history,
     "workers": workers,
+    "script": script,
 }
 
 
