@@ -1,7 +1,10 @@
 -- Returns the figures of a stretch of days of a site, with its adjustments: late days one by one, earlier ones summed up.
--- A day has a row for each bucket and each adjustment: to sum some up is dear, and few days have more than one.
+-- A day may come in parts: to sum up each is dear, and few have more than one row. Where many do they are summed up.
 -- $1 site id, $2 first day, $3 last day, $4 from which day on the days come one by one,
 -- $5 first days of what is summed up before it, in order; each sum is under the first day that has any figure
+with crowded as materialized (
+    select count(*) > 2 * ($3::date - $4::date + 1) as days from aggregates where site_id = $1 and day between $4 and $3
+)
 select
     min(day) as day,
     sum(views)::bigint as views, sum(visits)::bigint as visits,
@@ -10,7 +13,14 @@ from aggregates
 where site_id = $1 and day >= $2 and day < $4
 group by width_bucket(day, $5::date[])
 union all
-select day, views, visits, visitors, bots from aggregates where site_id = $1 and day between $4 and $3
+select day, views, visits, visitors, bots
+from aggregates
+where site_id = $1 and day between $4 and $3 and not (select days from crowded)
+union all
+select day, sum(views)::bigint, sum(visits)::bigint, sum(visitors)::bigint, sum(bots)::bigint
+from aggregates
+where site_id = $1 and day between $4 and $3 and (select days from crowded)
+group by day
 union all
 select
     day,

@@ -203,3 +203,17 @@ async def test_what_lies_back_is_not_read_day_by_day(
         *(stretch.first for stretch in stretches),
         *Period(date(2026, 4, 1), TODAY).each_day(),
     }
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 20])
+async def test_days_of_many_rows_come_once(
+    past: Past, connection: Connection, add_site: AddSite, parts: int
+) -> None:
+    """However many buckets a day had, its figures are their sum, and the ledger is added to it."""
+    site = await add_site("crowded")
+    period = Period(TODAY - 30 * DAY, TODAY)
+    rows = [(day, Counts(3, 2, 1, part)) for day in period.each_day() for part in range(parts)]
+    adjusted = [Adjustment("views", 5, TODAY, None), Adjustment("visitors", -1, TODAY, None)]
+    happened = Happened(rows, adjusted, [], 1, "month", period)
+    await write(connection, site, happened)
+    assert await past.days(site, period) == (single_days(happened), period.first)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from counter.errors import InvalidInputError
 from counter.sites.calendar import find_span
-from counter.widget.periods import UNITS, Asked, Period, bins, hours_of, parse_asked, period_of, recent
+from counter.widget.periods import UNITS, Asked, Period, bins, cut, hours_of, parse_asked, period_of, recent
 
 TODAY = date(2026, 6, 10)
 days = st.dates(date(2000, 1, 1), date(2100, 12, 31))
@@ -42,6 +42,18 @@ def test_bins_cover_a_period_once(unit, period, first_weekday):
             assert stretch.first.day == 1
         else:
             assert stretch.days == 1
+
+
+@given(st.sampled_from(UNITS), periods, weekdays, st.integers(-9, 509))
+def test_no_stretch_is_summed_up_in_part(unit, period, first_weekday, after):
+    """Whole stretches before a day are summed up, all others are not, and no day is in both."""
+    stretches = bins(unit, period, first_weekday)
+    day = period.first + timedelta(days=after)
+    starts, singly = cut(stretches, day)
+    whole = [stretch for stretch in stretches if stretch.first in starts]
+    assert whole == stretches[: len(starts)]
+    assert [stretch for stretch in stretches if stretch.last < day] == whole
+    assert singly == (whole[-1].last + timedelta(days=1) if whole else period.first)
 
 
 @given(st.sampled_from(UNITS), days, weekdays, st.integers(1, 40))
