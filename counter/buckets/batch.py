@@ -4,7 +4,6 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
-from itertools import chain
 from typing import Final
 
 import msgspec
@@ -67,11 +66,12 @@ class _Group:
         else:
             self.bots += 1
 
-    def pack(self, name: str, *, expires: bool) -> tuple[object, ...]:
+    def values(self, generation: str, *, expires: bool) -> tuple[object, ...]:
+        """Return what `record.lua` takes but for the ids: a head of fixed length, then what it announces."""
         settings = self.site.settings
         return (
             self.site.key,
-            name,
+            str(BucketName(self.site.key, self.span.day, generation)),
             f"{self.span.hour:02d}",
             self.span.carries,
             settings.visit_timeout_seconds * 1000,
@@ -79,9 +79,13 @@ class _Group:
             expires,
             settings.page_cap,
             self.bots,
-            self.view_times,
-            list(chain.from_iterable(self.pages.items())),
-            self.heartbeat_times,
+            len(self.view_times),
+            len(self.pages),
+            len(self.heartbeat_times),
+            *self.view_times,
+            *self.pages,
+            *self.pages.values(),
+            *self.heartbeat_times,
         )
 
 
@@ -109,21 +113,20 @@ class Batch:
         return rest
 
     def pack(self, generation: str, *, expires: bool) -> tuple[bytes, bytes]:
-        """Return what `record.lua` takes: the groups, and their visitor ids.
+        """Return what `record.lua` takes: the groups, in one list, and their visitor ids.
 
         Args:
             generation: the lane's current one; the names of the buckets carry it.
             expires: whether the visitors seen are forgotten when they are too old by the server's clock
                 (an import, whose hits are old, ends itself and forgets them then).
         """
-        groups: list[object] = []
+        values: list[object] = []
         ids: list[bytes] = []
         for group in _grouped(self.hits):
-            name = str(BucketName(group.site.key, group.span.day, generation))
-            groups.append(group.pack(name, expires=expires))
+            values += group.values(generation, expires=expires)
             ids += group.view_ids
             ids += group.heartbeat_ids
-        return msgspec.msgpack.encode(groups), b"".join(ids)
+        return msgspec.msgpack.encode(values), b"".join(ids)
 
 
 def _grouped(hits: Iterable[Hit]) -> Iterable[_Group]:

@@ -22,6 +22,7 @@ A bucket's NAME is `SITE DAY GENERATION`; no part of it holds a space.
 """
 
 from datetime import date
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple, Self
 
@@ -34,7 +35,7 @@ class BucketName(NamedTuple):
     generation: str
 
     def __str__(self) -> str:
-        return f"{self.site} {self.day.isoformat()} {self.generation}"
+        return self.site + _end(self.day, self.generation)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -45,6 +46,12 @@ class BucketName(NamedTuple):
         """
         site, day, generation = text.split(" ")
         return cls(site, date.fromisoformat(day), generation)
+
+
+@lru_cache(maxsize=64)
+def _end(day: date, generation: str) -> str:
+    """Return how the names of all sites' buckets of a day end."""
+    return f" {day.isoformat()} {generation}"
 
 
 class LaneKeys:

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from hashlib import blake2b
-from typing import NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple
 
 import msgspec
 from hypothesis import given
@@ -15,6 +16,9 @@ from counter.buckets.keys import BucketName
 from counter.hits.visitors import ID_BYTES
 from counter.sites.model import Site
 from tests.unit.making import ms, site_with
+
+HEAD = 12
+"""How many values a group begins with."""
 
 MIDNIGHT = ms("2026-11-24T00:00+07:00")
 SITES = [
@@ -37,13 +41,27 @@ class Group(NamedTuple):
     page_cap: int
     bots: int
     views_at: list[int]
-    pages: list[str | int]
+    pages: dict[str, int]
     heartbeats_at: list[int]
 
     @property
     def ids(self) -> int:
         """How many ids it has: two for each hit while visitors may be known from the day before."""
         return (len(self.views_at) + len(self.heartbeats_at)) * (2 if self.carries else 1)
+
+
+def read_groups(values: list[Any]) -> Iterator[Group]:
+    """Read what the script reads: heads, and behind each of them as many values as it announces."""
+    rest = iter(values)
+    while head := list(islice(rest, HEAD)):
+        views, pages, heartbeats = head[-3:]
+        views_at, names = list(islice(rest, views)), list(islice(rest, pages))
+        counted = dict(zip(names, islice(rest, pages), strict=True))
+        assert len(views_at) == views
+        assert len(counted) == pages
+        heartbeats_at = list(islice(rest, heartbeats))
+        assert len(heartbeats_at) == heartbeats
+        yield Group(*head[:-3], views_at, counted, heartbeats_at)
 
 
 class Packed(NamedTuple):
@@ -68,7 +86,7 @@ def pack(hits: list[Hit], *, expires: bool = True) -> Packed:
     groups, ids = batch.pack("g1", expires=expires)
     assert len(ids) % ID_BYTES == 0
     in_eights = [ids[at : at + ID_BYTES] for at in range(0, len(ids), ID_BYTES)]
-    return Packed([Group(*group) for group in msgspec.msgpack.decode(groups)], in_eights)
+    return Packed(list(read_groups(msgspec.msgpack.decode(groups))), in_eights)
 
 
 def visitor(number: int, day: str) -> bytes:
@@ -140,10 +158,8 @@ def test_group_is_of_one_site_day_and_hour(sent):
 def test_pages_add_up_to_the_views(sent):
     """Each page has as many views as hits, and together they are the group's views."""
     for group in pack(sent).groups:
-        views = dict(zip(group.pages[::2], group.pages[1::2], strict=True))
-        assert sum(views.values()) == len(group.views_at)
-        assert len(views) == len(group.pages) // 2
-        assert all(views.values())
+        assert sum(group.pages.values()) == len(group.views_at)
+        assert all(group.pages.values())
 
 
 @given(sent=st.lists(hits(), max_size=20))
@@ -153,11 +169,7 @@ def test_nothing_is_packed_as_bytes(sent):
     for hit in sent:
         batch.add(hit)
     groups, _ids = batch.pack("g1", expires=True)
-    waiting = [msgspec.msgpack.decode(groups)]
-    while waiting:
-        value = waiting.pop()
-        assert isinstance(value, list | str | int | bool)
-        waiting += value if isinstance(value, list) else []
+    assert all(isinstance(value, str | int | bool) for value in msgspec.msgpack.decode(groups))
 
 
 def test_carried_hits_bring_two_ids():
@@ -175,7 +187,7 @@ def test_hits_of_one_hour_share_a_group():
     noon = MIDNIGHT + 12 * 3_600_000
     packed = pack([Hit(SITES[0], noon + number, Kind.VIEW, "/", b"visitor1") for number in range(1000)])
     assert len(packed.groups) == 1
-    assert packed.groups[0].pages == ["/", 1000]
+    assert packed.groups[0].pages == {"/": 1000}
 
 
 def test_settings_that_change_while_a_batch_gathers():

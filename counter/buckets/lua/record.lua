@@ -12,6 +12,8 @@
 
 local ID_BYTES = 8
 local OTHER = '(other)'
+-- How many values a group begins with.
+local HEAD = 12
 -- The clocks of two workers may differ by this much without a visit being counted twice.
 local CLOCK_SLACK_MS = 60000
 -- How often old visitors are forgotten in the time for which they are kept.
@@ -19,24 +21,67 @@ local FORGETS = 48
 -- A visit timeout has this many ticks, less one.
 local TICKS = 2046
 
+-- Locals are found faster than globals.
+local call, unpack, floor, ceil, max, sub = redis.call, unpack, math.floor, math.ceil, math.max, string.sub
+local BATCH, IDS, TOKEN, SITE, BUCKET = ARGV[2], ARGV[5], 'token:' .. ARGV[6], ARGV[7], ARGV[8]
+
 local generation = current_generation(KEYS[1])
 if generation ~= ARGV[1] then return {'generation', generation} end
 local sequence = tonumber(ARGV[2])
-local sequence_before = tonumber(redis.call('GET', KEYS[2]) or '0')
+local sequence_before = tonumber(call('GET', KEYS[2]) or '0')
 if sequence <= sequence_before then
-  redis.call('EXPIRE', KEYS[2], ARGV[3])
+  call('EXPIRE', KEYS[2], ARGV[3])
   return {'duplicate', sequence_before}
 end
 
+-- The groups are one list, as many small ones take longer to decode. A group has HEAD values, then its views' times,
+-- its pages, the views of each of them, and its heartbeats' times.
+local groups = cmsgpack.unpack(ARGV[4])
+
+-- A visitor's score is the time of the last sign. If that was no view but a heartbeat, the fraction tells in which tick
+-- the last view was, or that it was too long ago to matter. So visits and who is online need one entry, and views alone
+-- decide on visits: exactly, or where a heartbeat came since, to a tick (0.9 s of half an hour).
+local function tick_of(timeout_ms) return ceil(timeout_ms / (TICKS - 1)) end
+
+-- Returns the times of the last sign and of the last view, which may be nil.
+local function times_of(score, timeout_ms)
+  local sign = floor(score)
+  if sign == score then return sign, sign end
+  local code = (score - sign) * (TICKS + 2) - 1
+  if code == TICKS then return sign, nil end
+  local tick_ms = tick_of(timeout_ms)
+  local sign_tick = floor(sign / tick_ms)
+  return sign, (sign_tick - (sign_tick - code) % TICKS) * tick_ms
+end
+
+local function score_of(sign, view, timeout_ms)
+  if sign == view then return sign end
+  local code = TICKS
+  if view and sign - view < timeout_ms then code = floor(view / tick_of(timeout_ms)) % TICKS end
+  return sign + (code + 1) / (TICKS + 2)
+end
+
+-- Returns what a sign at some time makes of the times of the last sign and view, and whether a visit begins with it.
+local function meet(sign, view, at, timeout_ms, is_view)
+  local begins = false
+  if is_view then
+    begins = not view or at - view >= timeout_ms
+    if not view or at > view then view = at end
+  end
+  if not sign or at > sign then sign = at end
+  return sign, view, begins
+end
+
 local ids_read = 0
+
 local function next_id()
   ids_read = ids_read + ID_BYTES
-  return string.sub(ARGV[5], ids_read - ID_BYTES + 1, ids_read)
+  return sub(IDS, ids_read - ID_BYTES + 1, ids_read)
 end
 
 -- Reads the ids of n hits and, where the span carries, those under the salt of the day before.
 local function read_ids(n, carries)
-  local ids, ids_before = {}, {}
+  local ids, ids_before = {}, carries and {}
   for i = 1, n do
     ids[i] = next_id()
     if carries then ids_before[i] = next_id() end
@@ -44,141 +89,146 @@ local function read_ids(n, carries)
   return ids, ids_before
 end
 
--- A visitor's score is the time of the last sign. If that was no view but a heartbeat, the fraction tells in which tick
--- the last view was, or that it was too long ago to matter. So visits and who is online need one entry, and views alone
--- decide on visits: exactly, or where a heartbeat came since, to a tick (0.9 s of half an hour).
-local function tick_of(timeout_ms) return math.ceil(timeout_ms / (TICKS - 1)) end
-
--- Returns the times of the last sign and of the last view, which may be nil.
-local function times_of(score, timeout_ms)
-  local sign = math.floor(score)
-  if sign == score then return sign, sign end
-  local code = (score - sign) * (TICKS + 2) - 1
-  if code == TICKS then return sign, nil end
-  local tick_ms = tick_of(timeout_ms)
-  local sign_tick = math.floor(sign / tick_ms)
-  return sign, (sign_tick - (sign_tick - code) % TICKS) * tick_ms
-end
-
-local function score_of(sign, view, timeout_ms)
-  if sign == view then return sign end
-  local code = TICKS
-  if view and sign - view < timeout_ms then code = math.floor(view / tick_of(timeout_ms)) % TICKS end
-  return sign + (code + 1) / (TICKS + 2)
-end
-
--- Notes the signs of visitors, views or heartbeats, and returns how many visits begin with them.
-local function come(seen, times, ids, ids_before, timeout_ms, are_views)
-  local scores = redis.call('ZMSCORE', seen, unpack(ids))
-  local carried = #ids_before > 0 and redis.call('ZMSCORE', seen, unpack(ids_before)) or {}
+-- Notes the signs of visitors, views or heartbeats, whose times stand from `first` on; where the span carries, they may
+-- be known under their ids of the day before. Returns how many visits begin with them.
+local function come(seen, first, ids, ids_before, timeout_ms, are_views)
+  local scores = call('ZMSCORE', seen, unpack(ids))
+  local carried = ids_before and call('ZMSCORE', seen, unpack(ids_before))
+  if ids_before then call('ZREM', seen, unpack(ids_before)) end
   local signs, views, visits = {}, {}, 0
   for i, id in ipairs(ids) do
-    local score, at = scores[i] or carried[i], times[i]
-    if score and not signs[id] then signs[id], views[id] = times_of(tonumber(score), timeout_ms) end
-    if are_views then
-      local last = views[id]
-      if not last or at - last >= timeout_ms then visits = visits + 1 end
-      views[id] = math.max(at, last or at)
+    local sign, view, begins = signs[id], views[id], false
+    if not sign then
+      local score = scores[i] or carried and carried[i]
+      if score then sign, view = times_of(tonumber(score), timeout_ms) end
     end
-    signs[id] = math.max(at, signs[id] or at)
+    signs[id], views[id], begins = meet(sign, view, groups[first + i - 1], timeout_ms, are_views)
+    if begins then visits = visits + 1 end
   end
-  if #ids_before > 0 then redis.call('ZREM', seen, unpack(ids_before)) end
   local scores_and_ids = {}
   for id, sign in pairs(signs) do
     scores_and_ids[#scores_and_ids + 1] = score_of(sign, views[id], timeout_ms)
     scores_and_ids[#scores_and_ids + 1] = id
   end
-  redis.call('ZADD', seen, unpack(scores_and_ids))
+  call('ZADD', seen, unpack(scores_and_ids))
   return visits
+end
+
+-- The same for one visitor, which most groups of a thousand sites have.
+local function come_alone(seen, at, id, timeout_ms, are_views)
+  local score, sign, view, begins = call('ZSCORE', seen, id)
+  if score then sign, view = times_of(tonumber(score), timeout_ms) end
+  sign, view, begins = meet(sign, view, at, timeout_ms, are_views)
+  call('ZADD', seen, score_of(sign, view, timeout_ms), id)
+  return begins and 1 or 0
 end
 
 -- Forgets those who are older than keep_ms. Nobody has to be forgotten in time, as whoever reads looks at the times;
 -- so it is enough to do this now and then, by the server's clock, as the key's life is longer by that much.
 local function forget(seen, newest_ms, keep_ms, expires)
-  redis.call('ZREMRANGEBYSCORE', seen, '-inf', newest_ms - keep_ms - CLOCK_SLACK_MS)
-  if expires then redis.call('PEXPIRE', seen, keep_ms + CLOCK_SLACK_MS + math.ceil(keep_ms / FORGETS)) end
+  call('ZREMRANGEBYSCORE', seen, '-inf', newest_ms - keep_ms - CLOCK_SLACK_MS)
+  if expires then call('PEXPIRE', seen, keep_ms + CLOCK_SLACK_MS + ceil(keep_ms / FORGETS)) end
 end
 
--- Adds the views of a page, or of the pages above the cap together.
-local function add_page(pages, changed, page, views, page_cap)
-  if redis.call('HINCRBY', pages, page, views) == views then
-    local kept = redis.call('HLEN', pages)
-    if kept > page_cap and kept - redis.call('HEXISTS', pages, OTHER) > page_cap then
-      redis.call('HDEL', pages, page)
-      redis.call('HINCRBY', pages, OTHER, views)
-      page = OTHER
+local function newest_of(first, n)
+  local newest_ms = 0
+  for i = first, first + n - 1 do newest_ms = max(newest_ms, groups[i]) end
+  return newest_ms
+end
+
+-- Adds the views of n pages, or of those above the cap together.
+local function add_pages(bucket, first, n, day_views, page_cap)
+  local pages, changed = bucket .. ':pages', bucket .. ':changed'
+  -- There are no more pages than views.
+  if n == 1 and day_views <= page_cap then
+    call('HINCRBY', pages, groups[first], groups[first + 1])
+    call('SADD', changed, groups[first])
+    return
+  end
+  local names = {unpack(groups, first, first + n - 1)}
+  local before, after, room, other = call('HMGET', pages, unpack(names)), {}, n, 0
+  if day_views > page_cap then room = page_cap - call('HLEN', pages) + call('HEXISTS', pages, OTHER) end
+  for i, name in ipairs(names) do
+    local views = groups[first + n + i - 1]
+    if before[i] or room > 0 then
+      if not before[i] then room = room - 1 end
+      after[#after + 1] = name
+      after[#after + 1] = (before[i] or 0) + views
+    else
+      other = other + views
+      names[i] = OTHER
     end
   end
-  redis.call('SADD', changed, page)
+  if other > 0 then call('HINCRBY', pages, OTHER, other) end
+  if #after > 0 then call('HSET', pages, unpack(after)) end
+  call('SADD', changed, unpack(names))
 end
 
 local dirty = {}
 
 -- Adds to the counts of a bucket, notes that it has this batch, and enters a new one where the rollup and the widget
--- look for it. What `fields` names is added to; returns the counts as they were.
-local function add(name, day, index, fields, amounts)
-  local before = redis.call('HMGET', day, 'version', 'forgot', unpack(fields))
-  local version = tonumber(before[1] or '0')
-  local after = {'version', version + 1, 'token:' .. ARGV[6], ARGV[2]}
-  for i, field in ipairs(fields) do
-    after[#after + 1] = field
-    after[#after + 1] = (before[i + 2] or 0) + amounts[i]
-  end
+-- look for it. Returns its views as they are now, and when visitors were forgotten.
+local function add(site, name, day, hour, views, visits, bots)
+  local hour_views, hour_visits = 'views:' .. hour, 'visits:' .. hour
+  local before = call('HMGET', day, 'version', 'forgot', 'views', hour_views, 'visits', hour_visits)
+  local version, day_views = tonumber(before[1] or '0'), (before[3] or 0) + views
   if version == 0 then
-    after[#after + 1] = 'part'
-    after[#after + 1] = redis.call('INCR', KEYS[3])
-    redis.call('SADD', index, name)
-    redis.call('SADD', KEYS[4], name)
+    call('HSET', day, 'part', call('INCR', KEYS[3]))
+    call('SADD', SITE .. site .. ':index', name)
+    call('SADD', KEYS[4], name)
   end
-  redis.call('HSET', day, unpack(after))
+  if visits > 0 then
+    call('HSET', day, 'version', version + 1, TOKEN, BATCH, 'views', day_views, hour_views, (before[4] or 0) + views,
+      'visits', (before[5] or 0) + visits, hour_visits, (before[6] or 0) + visits)
+  elseif views > 0 then
+    call('HSET', day, 'version', version + 1, TOKEN, BATCH, 'views', day_views, hour_views, (before[4] or 0) + views)
+  else
+    call('HSET', day, 'version', version + 1, TOKEN, BATCH)
+  end
+  if bots > 0 then call('HINCRBY', day, 'bots', bots) end
   dirty[#dirty + 1] = name
-  return tonumber(before[2] or '0')
+  return day_views, tonumber(before[2] or '0')
 end
 
-local function newest_of(times)
-  local newest_ms = 0
-  for _, at in ipairs(times) do newest_ms = math.max(newest_ms, at) end
-  return newest_ms
-end
-
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
-for _, group in ipairs(cmsgpack.unpack(ARGV[4])) do
-  local site, name, hour, carries, timeout_ms, window_ms, expires, page_cap, bots, views_at, pages, heartbeats_at =
-    unpack(group)
-  local seen, index = ARGV[7] .. site .. ':seen', ARGV[7] .. site .. ':index'
-  local bucket = ARGV[8] .. name
+local time = call('TIME')
+local now_ms = time[1] * 1000 + floor(time[2] / 1000)
+call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
+local at = 1
+while at <= #groups do
+  local site, name, hour, carries, timeout_ms, window_ms, expires, page_cap, bots, views, pages, heartbeats =
+    unpack(groups, at, at + HEAD - 1)
+  at = at + HEAD
+  local seen = SITE .. site .. ':seen'
+  local bucket = BUCKET .. name
   local day = bucket .. ':day'
-  local keep_ms = math.max(timeout_ms, window_ms)
-  local views, visits = #views_at, 0
+  local keep_ms = max(timeout_ms, window_ms)
+  local visits = 0
   if views > 0 then
-    local ids, ids_before = read_ids(views, carries)
-    visits = come(seen, views_at, ids, ids_before, timeout_ms, true)
-    redis.call('PFADD', bucket .. ':visitors', unpack(ids))
-    for p = 1, #pages, 2 do
-      add_page(bucket .. ':pages', bucket .. ':changed', pages[p], pages[p + 1], page_cap)
+    if views == 1 and not carries then
+      local id = next_id()
+      visits = come_alone(seen, groups[at], id, timeout_ms, true)
+      call('PFADD', bucket .. ':visitors', id)
+    else
+      local ids, ids_before = read_ids(views, carries)
+      visits = come(seen, at, ids, ids_before, timeout_ms, true)
+      call('PFADD', bucket .. ':visitors', unpack(ids))
     end
   end
   if views + bots > 0 then
-    local fields, amounts = {}, {}
-    if views > 0 then fields, amounts = {'views', 'views:' .. hour}, {views, views} end
-    if visits > 0 then
-      fields[3], fields[4] = 'visits', 'visits:' .. hour
-      amounts[3], amounts[4] = visits, visits
-    end
-    if bots > 0 then fields[#fields + 1], amounts[#amounts + 1] = 'bots', bots end
-    local forgot_ms = add(name, day, index, fields, amounts)
+    local day_views, forgot_ms = add(site, name, day, hour, views, visits, bots)
     if views > 0 and math.abs(now_ms - forgot_ms) >= keep_ms / FORGETS then
-      redis.call('HSET', day, 'forgot', string.format('%.0f', now_ms))
-      forget(seen, newest_of(views_at), keep_ms, expires)
+      call('HSET', day, 'forgot', string.format('%.0f', now_ms))
+      forget(seen, newest_of(at, views), keep_ms, expires)
     end
+    if pages > 0 then add_pages(bucket, at + views, pages, day_views, page_cap) end
   end
-  if #heartbeats_at > 0 then
-    local ids, ids_before = read_ids(#heartbeats_at, carries)
-    come(seen, heartbeats_at, ids, ids_before, timeout_ms, false)
-    forget(seen, newest_of(heartbeats_at), keep_ms, expires)
+  at = at + views + 2 * pages
+  if heartbeats > 0 then
+    local ids, ids_before = read_ids(heartbeats, carries)
+    come(seen, at, ids, ids_before, timeout_ms, false)
+    forget(seen, newest_of(at, heartbeats), keep_ms, expires)
   end
+  at = at + heartbeats
 end
-if #dirty > 0 then redis.call('SADD', KEYS[5], unpack(dirty)) end
+if #dirty > 0 then call('SADD', KEYS[5], unpack(dirty)) end
 return {'recorded', sequence_before}
