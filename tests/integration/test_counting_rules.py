@@ -184,6 +184,18 @@ async def test_disorder_of_a_minute_counts_no_visit_twice(hot: Hot, happened: li
     assert (await hot.store.read_site(site.key, noon - 1)).online == len(people)
 
 
+@pytest.mark.parametrize("together", [True, False])
+async def test_late_view_makes_no_visit_older(hot: Hot, together: bool) -> None:
+    """A view from the spool of half an hour ago does not let the visit that goes on end earlier."""
+    site, noon = make_site(SiteSettings(visit_timeout_seconds=1800)), 1_790_000_000_000
+    happened = [Event(noon + shift, 1, "view", "/a") for shift in (0, -1_700_000, 1_700_000)]
+    batches = [happened] if together else [[event] for event in happened]
+    for sequence, batch in enumerate(batches, 1):
+        await hot.record(site.key, sequence, make_batch(site, batch))
+    (day,) = (await stored_days(hot, site)).values()
+    assert (day["views"], day["visits"]) == (3, 1)
+
+
 async def test_batch_sent_a_hundred_times_counts_once(hot: Hot) -> None:
     """A token that was counted is skipped, however often and late it comes again."""
     site = make_site(SiteSettings())
