@@ -185,7 +185,7 @@ async def test_disorder_of_a_minute_counts_no_visit_twice(hot: Hot, happened: li
 
 
 @pytest.mark.parametrize("together", [True, False])
-async def test_late_view_makes_no_visit_older(hot: Hot, together: bool) -> None:
+async def test_late_view_makes_no_visit_older(hot: Hot, *, together: bool) -> None:
     """A view from the spool of half an hour ago does not let the visit that goes on end earlier."""
     site, noon = make_site(SiteSettings(visit_timeout_seconds=1800)), 1_790_000_000_000
     happened = [Event(noon + shift, 1, "view", "/a") for shift in (0, -1_700_000, 1_700_000)]
