@@ -1,9 +1,9 @@
 """What the Lua operations take, and how their replies are read. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -62,6 +62,12 @@ def replace_base(lane: LaneKeys, fold: Fold) -> Call:
             *sketches,
         ],
     )
+
+
+def count_online(lane: LaneKeys, after_ms: Mapping[str, int]) -> Call:
+    """Count who was seen on each site of a lane after a time of its own."""
+    packed = msgspec.msgpack.encode(list(chain.from_iterable(after_ms.items())))
+    return Call("count_online", [lane.generation], [lane.site_prefix, packed])
 
 
 class _Read(NamedTuple):

@@ -15,6 +15,7 @@ from counter.errors import BucketsUnavailableError
 
 _NAMES: Final = (
     "begin_generation",
+    "count_online",
     "count_union",
     "fold",
     "read_buckets",

@@ -12,6 +12,7 @@ from counter.buckets.calls import (
     BUCKET_KINDS,
     Call,
     bucket_names,
+    count_online,
     open_bucket,
     read_buckets,
     replace_base,
@@ -267,10 +268,7 @@ class BucketStore:
 
     async def _count_online(self, after_ms: Mapping[str, int]) -> dict[str, int]:
         lane = self.lane_of(next(iter(after_ms)))
-        async with self._servers.asking(lane) as redis, redis.pipeline(transaction=False) as pipe:
-            for site, at_ms in after_ms.items():
-                pipe.zcount(lane.site(site, "seen"), at_ms + 1, "+inf")
-            counts = await pipe.execute()
+        counts = await self._operations.run(lane, count_online(lane, after_ms))
         return dict(zip(after_ms, counts, strict=True))
 
     async def server_info(self, section: str) -> list[dict[str, Any]]:

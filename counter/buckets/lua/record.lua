@@ -116,7 +116,7 @@ end
 
 -- The same for one visitor, which most groups of a thousand sites have.
 local function come_alone(seen, at, id, timeout_ms, are_views)
-  local score, sign, view, begins = call('ZSCORE', seen, id)
+  local score, sign, view, begins = call('ZMSCORE', seen, id)[1]
   if score then sign, view = times_of(tonumber(score), timeout_ms) end
   sign, view, begins = meet(sign, view, at, timeout_ms, are_views)
   call('ZADD', seen, score_of(sign, view, timeout_ms), id)
