@@ -1,7 +1,6 @@
 """The history of a site up to this moment: what is closed, and today as it goes on."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import date
 from typing import Final, Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
@@ -12,7 +11,7 @@ from counter.sites.calendar import DAY
 from counter.sites.model import Site
 from counter.widget.kept import Kept
 from counter.widget.past import Past
-from counter.widget.periods import MOST_DAYS, Asked, Cut, Period, bins, cut, months_before, period_of
+from counter.widget.periods import MOST_DAYS, Asked, Cut, Period, Unit, bins, cut, months_before, period_of
 from counter.widget.series import Days, Hours, Series, Top, TopPages, day_points, hour_points
 from counter.widget.snapshot import Snapshot
 from counter.widget.snapshots import Snapshots
@@ -63,7 +62,7 @@ class History:
         readers = asyncio.Semaphore(READERS)
         self._past = past
         self._snapshots = snapshots
-        self._days = Kept[tuple[str, Period, Cut | None], tuple[Days, date | None]](
+        self._days = Kept[tuple[str, Period, Unit, int, date], tuple[Days, date | None]](
             fresh_seconds=fresh_seconds, weigh=lambda found: len(found[0]), room=ROOM, readers=readers
         )
         self._hours = Kept[tuple[str, Period], _Read[Hours]](
@@ -87,33 +86,33 @@ class History:
         if asked.unit == "hour":
             return await self.by_hour(site, period, snapshot)
         stretches = bins(asked.unit, period, weekday)
-        sums = stretches if asked.unit != "day" else ()
-        found = await self.by_day(site, period, snapshot, sums)
+        found = await self.by_day(site, period, snapshot, asked.unit)
         points = day_points(found.days, stretches, found.since, today_of(site, snapshot))
         return Series(asked.unit, period, points, found.since, snapshot.as_of_ms, found.stale)
 
-    async def by_day(
-        self, site: Site, period: Period, snapshot: Snapshot, stretches: Sequence[Period] = ()
-    ) -> DayHistory:
+    async def by_day(self, site: Site, period: Period, snapshot: Snapshot, unit: Unit = "day") -> DayHistory:
         """Return the days of a period.
 
         Args:
             site: whose days.
             period: the days that are wanted.
             snapshot: what they are up to this moment.
-            stretches: the parts of the period of which points are wanted. Then no more is known of those that
-                lie back than their sums, each under one of its days. Without it each day is known.
+            unit: of which points are wanted. Then no more is known of the weeks or months that lie back than
+                their sums, each under one of its days.
 
         Raises:
             AggregatesUnavailableError: they cannot be read, and were not kept from before.
         """
-        today = today_of(site, snapshot)
-        sums = cut(stretches, _first_open(snapshot, today)) if stretches else None
+        today, weekday = today_of(site, snapshot), site.settings.first_weekday
+        whole = _first_whole(today)
+        sums = Cut((), period.first) if unit in {"hour", "day"} else cut(bins(unit, period, weekday), whole)
         (closed, first), stale = await self._days.of(
-            (site.key, period, sums), lambda: self._past.days(site, period, sums)
+            (site.key, period, unit, weekday, sums.singly), lambda: self._past.days(site, period, sums)
         )
-        # The snapshot's days are newer than what Postgres has of them.
-        newer = {day: counts for day, counts in snapshot.days.items() if day in period and day <= today}
+        # What a snapshot has of these days is newer than what Postgres has. Of earlier ones it has no more
+        # than a bucket that came late, so these are up to date with the next rollup.
+        recent = Period(max(period.first, whole), min(period.last, today))
+        newer = {day: counts for day, counts in snapshot.days.items() if day in recent}
         since = min(day for day in (today, snapshot.counted, first) if day)
         return DayHistory({**closed, **newer}, since, stale or snapshot.stale)
 
@@ -168,6 +167,6 @@ def today_of(site: Site, snapshot: Snapshot) -> date:
     return site.span_of(snapshot.as_of_ms).day
 
 
-def _first_open(snapshot: Snapshot, today: date) -> date:
-    """Return a day before which a snapshot has none; it rarely changes, as what is kept goes by it."""
-    return min([today - BASE_DAYS * DAY, *snapshot.days])
+def _first_whole(today: date) -> date:
+    """Return the first day that a snapshot has whole in any zone: its base keeps so many days of UTC."""
+    return today - (BASE_DAYS - 1) * DAY
