@@ -105,7 +105,8 @@ class History:
         """
         today, weekday = today_of(site, snapshot), site.settings.first_weekday
         whole = _first_whole(today)
-        sums = Cut((), period.first) if unit in {"hour", "day"} else cut(bins(unit, period, weekday), whole)
+        stretches = bins(unit, period, weekday) if unit in {"week", "month"} else []
+        sums = cut(stretches, whole) if stretches else Cut((), period.first)
         (closed, first), stale = await self._days.of(
             (site.key, period, unit, weekday, sums.singly), lambda: self._past.days(site, period, sums)
         )
