@@ -69,6 +69,7 @@ async def rollup(place: Place, rounds: Rounds) -> list[Figure]:
             alone.append(await _took(service, before))
             async with _lease_held(place):
                 await _make_dirty(service, load)
+                await place.rewrite_log()
                 counts = await service.samples()
                 without = await send(service.public, load, seconds)
                 before = await Rolled.by(service)

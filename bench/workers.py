@@ -1,5 +1,9 @@
-"""What a hit costs two workers, beside what it costs one; stores and load are on the same two cores."""
+"""What a hit costs two workers, beside what it costs one; stores and load are on the same two cores.
 
+Each worker has as many connections as the one has: whoever adds workers does so for more load.
+"""
+
+from dataclasses import replace
 from statistics import median
 
 from bench.cores import cpu_seconds, family
@@ -18,7 +22,15 @@ async def workers(place: Place, rounds: Rounds) -> list[Figure]:
         costs = [await _cost_us(place, number, rounds.seconds) for number in (1, 2)]
         ratios.append(costs[1] / costs[0])
         raw.append("/".join(f"{cost:.1f}" for cost in costs) + " µs")
-    return [Figure("CPU of a hit, two workers ÷ one", median(ratios), 1.1, at_most=True, raw=raw)]
+    return [
+        Figure(
+            f"CPU of a hit, two workers ÷ one, {HIT.connections} connections each",
+            median(ratios),
+            1.1,
+            at_most=True,
+            raw=raw,
+        )
+    ]
 
 
 async def _cost_us(place: Place, number: int, seconds: float) -> float:
@@ -26,8 +38,9 @@ async def _cost_us(place: Place, number: int, seconds: float) -> float:
     async with place.serving(pinned_to=None, COUNTER_WORKERS=str(number)) as service:
         await send(service.public, HIT, WARM_SECONDS)
         processes, counted = family(service.process.pid), await service.samples()
+        load = replace(HIT, connections=number * HIT.connections)
         before = sum(map(cpu_seconds, processes))
-        answered = await send(service.public, HIT, seconds)
+        answered = await send(service.public, load, seconds)
         used = sum(map(cpu_seconds, processes)) - before
         all_counted(counted, await service.samples())
     return used / answered.requests * 1e6

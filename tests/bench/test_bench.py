@@ -22,8 +22,8 @@ async def test_growth_is_measured():
     """Each state is measured beside the bare handler, once it has come about."""
     found = await measure(["growth"], Rounds(1, 0.02))
     assert [figure.name for figure in found] == [
-        "hits, 6,667 visitors ÷ 1,000",
         "hits, 67 registered sites ÷ 1",
+        "hits, 6,667 visitors ÷ 1,000",
         "bytes of Redis for each visitor in the window",
     ]
     assert all(figure.value > 0 for figure in found)
