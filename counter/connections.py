@@ -6,15 +6,16 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
-from aiohttp import StreamReader, web
+from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
-from aiohttp.streams import EMPTY_PAYLOAD
 
+from counter.asked import Short
 from counter.background import end
 from counter.express import Express, Siding
 from counter.http import as_problem, problem
 from counter.metrics import ConnectionMetrics
 from counter.ready import SERVER, Ready
+from counter.whole import WholeRequests
 
 MOST: Final = 10_000
 FIRST_REQUEST_SECONDS: Final = 10.0
@@ -31,21 +32,45 @@ SPARE_FILES: Final = 256
 class Connection(web.RequestHandler):
     """A client's connection. The others know of it, and it says what is wrong as everything here does.
 
-    A request that has a short way is taken out of what the parser read while aiohttp waits for one. What the
-    client sends before it is answered is held back, so that answers keep the order of the requests.
+    A request that has a short way never reaches aiohttp, which waits for one. What the client sends before it
+    is answered is held back, so that answers keep the order of the requests.
+
+    Args:
+        others: of the listener.
+        express: knows the requests that have a short way.
+        whole: reads those that come whole; none do after the first that came in pieces, or with another one.
+        server: of the long way.
+        options: of `web.RequestHandler`.
     """
 
-    __slots__ = ("_answering", "_express", "_held", "_others", "_remote", "_siding", "_wire")
+    __slots__ = (
+        "_began_at",
+        "_express",
+        "_held",
+        "_others",
+        "_remote",
+        "_route",
+        "_siding",
+        "_whole",
+        "_wire",
+    )
 
     def __init__(
-        self, others: "Connections", express: Express | None, server: web.Server, **options: Any
+        self,
+        others: "Connections",
+        express: Express | None,
+        whole: WholeRequests | None,
+        server: web.Server,
+        **options: Any,
     ) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self._others = others
         self._wire: asyncio.Transport | None = None
         self._remote: str | None = None
         self._express = express
-        self._answering = False
+        self._whole = whole
+        self._route: Short | None = None  # of the request that is under way on the short way
+        self._began_at = 0.0
         self._siding: Siding | None = None
         self._held: list[bytes] = []
         if express is not None:
@@ -67,11 +92,11 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Read what the client sends, or hold it back while a request of the short way is under way."""
-        if self._answering or self._held:
+        if self._route is not None or self._held:
             self._held.append(data)
             self._pause_transport_reading()
-            return
-        super().data_received(data)
+        elif self._whole is None or not self._read_whole(self._whole, data):
+            super().data_received(data)
 
     def abort(self) -> None:
         """End at once: whoever reads nothing would keep an orderly end from coming."""
@@ -105,29 +130,44 @@ class Connection(web.RequestHandler):
             if self._siding is not None:
                 self._siding.left -= 1
 
-    def _take(self, message: RawRequestMessage, payload: StreamReader) -> bool:
+    def _read_whole(self, whole: WholeRequests, data: bytes) -> bool:
+        """Answer what came the short way, now or later, and return True, or leave it to our own parser."""
+        if self._force_close or self._close:
+            return False
+        siding = self._siding
+        read = None if siding is None or siding.left else whole.read(data)
+        if siding is None or read is None:
+            self._whole = None  # from now on our own parser may be within a request
+            return False
+        taken = self._take(*read)
+        siding.passes = not taken
+        return taken
+
+    def _take(self, message: RawRequestMessage, body: bytes) -> bool:
         """Answer a request the short way, now or later, and return True, or leave it to aiohttp."""
         express, others = self._express, self._others
-        if express is None or self._paused or others.draining or not payload.is_eof():
+        if express is None or self._paused or others.draining:
             return False
         found = express.find(message)
         if found is None:
             return False
-        self._answering = True
+        self._route = found.route
+        self._began_at = now = self._loop.time()
+        self._next_keepalive_close_time = now + self._keepalive_timeout
         others.begin(self)
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        # Looked at, not read: on the long way it is still there, and nothing that is read goes on reading.
-        body = b"".join(payload._buffer) if payload is not EMPTY_PAYLOAD else b""  # noqa: SLF001
         if express.handle(found, message, self._remote, body, self._reply):
             return True
-        self._answering = False
+        self._route = None
         others.finish(self)
         return False
 
     def _reply(self, answer: Ready) -> None:
         """Send the answer to the request that is under way on the short way."""
-        self._answering = False
+        route, self._route = self._route, None
+        now = self._loop.time()
         self._others.finish(self)
+        if route is not None and self._express is not None:
+            self._express.finish(route, answer, now - self._began_at)
         transport = self.transport
         if transport is None or transport.is_closing():
             return

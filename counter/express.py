@@ -5,10 +5,11 @@ They are answered as soon as they are read, or as their batch is written.
     bytes ──► aiohttp's parser ──► Express ──┬── one of its routes, nothing to wait for but a batch ──► Ready
                                              └── anything else, errors too ──► aiohttp and the application
 
+The parser is that of whole.py, which all connections share, or for what comes in pieces a connection's own.
+
 What is answered is the same on both ways; tests/acceptance/test_express.py asks on both.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
@@ -20,10 +21,11 @@ from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from multidict import CIMultiDictProxy
 from prometheus_client import Histogram
 
-from counter.asked import Short
+from counter.asked import Reply, Short
 from counter.errors import CounterError
 from counter.http import API_PREFIX, REQUEST_ID, new_request_id
 from counter.ready import EMPTY, Ready
+from counter.whole import body_of
 
 SITE: Final = "{site}"
 
@@ -67,7 +69,6 @@ class Express:
         self._seconds = seconds
         self._clocks: dict[tuple[str, int], Histogram] = {}
         self._lines = "".join(f"\r\n{name}: {value}" for name, value in always.items())
-        self._now = asyncio.get_running_loop().time
         for route in routes:
             for way in {API_PREFIX, prefix}:
                 self._add(route._replace(path=way + route.path.removeprefix(API_PREFIX)))
@@ -82,12 +83,7 @@ class Express:
         return None if EXPECT in message.headers else found
 
     def handle(
-        self,
-        found: Found,
-        message: RawRequestMessage,
-        remote: str | None,
-        body: bytes,
-        send: Callable[[Ready], None],
+        self, found: Found, message: RawRequestMessage, remote: str | None, body: bytes, reply: Reply
     ) -> bool:
         """Answer a request and return True, or return False if it has to go the long way.
 
@@ -96,16 +92,9 @@ class Express:
             message: the request.
             remote: who is connected.
             body: all of it.
-            send: takes the answer, before this returns or later.
+            reply: takes the answer, before this returns or later.
         """
-        began_at = self._now()
         route = found.route
-
-        def reply(answer: Ready) -> None:
-            answer.tail = f"\r\n{REQUEST_ID}: {new_request_id()}{self._lines}".encode()
-            self._clock(route.path, answer.status).observe(self._now() - began_at)
-            send(answer)
-
         try:
             return route.handler(Arrived(message.headers, remote, message.path), found.site, body, reply)
         except CounterError:
@@ -113,6 +102,11 @@ class Express:
         except Exception:
             log.exception("short way broke", path_template=route.path)
             return False
+
+    def finish(self, route: Short, answer: Ready, seconds: float) -> None:
+        """Complete the head of an answer, which took so long."""
+        answer.tail = f"\r\n{REQUEST_ID}: {new_request_id()}{self._lines}".encode()
+        self._clock(route.path, answer.status).observe(seconds)
 
     def _add(self, route: Short) -> None:
         before, site, after = route.path.partition(SITE)
@@ -135,20 +129,22 @@ class Express:
 
 
 class Siding:
-    """Stands between aiohttp and its parser, and takes out what goes the short way.
+    """Stands between aiohttp and a connection's own parser, and takes out what goes the short way.
 
     Attributes:
         left: how many requests aiohttp has still to answer.
+        passes: whether the request that is parsed next has no short way, as was found out already.
     """
 
-    __slots__ = ("_parser", "_take", "left", "message_consumed", "pause_reading", "set_upgraded")
+    __slots__ = ("_parser", "_take", "left", "message_consumed", "passes", "pause_reading", "set_upgraded")
 
     def __init__(
         self,
         parser: HttpRequestParser,
-        take: Callable[[RawRequestMessage, StreamReader], bool],
+        take: Callable[[RawRequestMessage, bytes], bool],
     ) -> None:
         self.left = 0
+        self.passes = False
         self._parser = parser
         self._take = take
         self.message_consumed = parser.message_consumed
@@ -159,8 +155,12 @@ class Siding:
         """Parse, and return what is left for aiohttp."""
         messages, upgraded, tail = self._parser.feed_data(data)
         # What aiohttp has still to answer goes before.
-        if len(messages) == 1 and not self.left and self._take(*messages[0]):
-            self.message_consumed()
-            return [], upgraded, tail
+        if len(messages) == 1 and not self.left and not self.passes:
+            message, payload = messages[0]
+            body = body_of(payload)
+            if body is not None and self._take(message, body):
+                self.message_consumed()
+                return [], upgraded, tail
         self.left += len(messages)
+        self.passes = False
         return messages, upgraded, tail

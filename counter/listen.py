@@ -5,9 +5,11 @@ import socket
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_parser import HttpRequestParser
 from yarl import URL
 
 from counter.connections import MOST, Connection, Connections, allow_files
@@ -15,6 +17,7 @@ from counter.drain import AT_ONCE, Drain, Traffic
 from counter.errors import ConfigError
 from counter.express import Express
 from counter.metrics import ConnectionMetrics
+from counter.whole import WholeRequests
 
 BACKLOG: Final = 2048
 KEEP_ALIVE_SECONDS: Final = 75
@@ -24,6 +27,14 @@ CLOSE_SECONDS: Final = 1
 MAX_LINE_BYTES: Final = 16_384
 MAX_FIELD_BYTES: Final = 8190
 MAX_HEADERS: Final = 64
+READ_BYTES: Final = 65_536
+_LIMITS: Final[dict[str, Any]] = {
+    "auto_decompress": False,
+    "max_field_size": MAX_FIELD_BYTES,
+    "max_headers": MAX_HEADERS,
+    "max_line_size": MAX_LINE_BYTES,
+}
+"""Of a parser, whoever has it."""
 LINGER_SECONDS: Final = 2.0
 """How long what is left of a refused body is read, so that its sender sees the answer."""
 
@@ -92,15 +103,19 @@ def _protocols(
         Connection,
         guests,
         express,
+        WholeRequests(_make_parser) if express else None,
         server,
         access_log=None,
-        auto_decompress=False,
         keepalive_timeout=KEEP_ALIVE_SECONDS,
         lingering_time=LINGER_SECONDS,
-        max_field_size=MAX_FIELD_BYTES,
-        max_headers=MAX_HEADERS,
-        max_line_size=MAX_LINE_BYTES,
+        **_LIMITS,
     )
+
+
+def _make_parser() -> HttpRequestParser:
+    """Return a parser as each connection has one; what it reads is too small to be paused."""
+    loop = asyncio.get_running_loop()
+    return HttpRequestParser(BaseProtocol(loop), loop, READ_BYTES, **_LIMITS)
 
 
 async def _open(

@@ -46,17 +46,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "asked": {"ready"},
     "http": {"asked", "errors", "metrics", "ready"},
     "bodies": {"asked", "errors"},
-    "express": {"asked", "errors", "http", "ready"},
+    "whole": set(),
+    "express": {"asked", "errors", "http", "ready", "whole"},
     "connections": {
+        "asked",
         "background",
         "express",
         "http",
         "metrics",
         "ready",
+        "whole",
     },  # what is no HTTP is answered in the form of all errors
     "drain": {"connections"},
     "supervisor": {"errors"},
-    "listen": {"errors", "metrics", "connections", "drain", "express"},
+    "listen": {"errors", "metrics", "connections", "drain", "express", "whole"},
     # what is kept
     "sites": BELOW,
     "aggregates": BELOW,

@@ -7,6 +7,8 @@ from functools import partial
 
 import pytest
 from aiohttp import web
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_parser import HttpRequestParser
 from prometheus_client import CollectorRegistry, Histogram
 from structlog.testing import capture_logs
 
@@ -15,6 +17,7 @@ from counter.connections import Connection, Connections
 from counter.errors import InvalidInputError
 from counter.express import Express
 from counter.ready import Head, Ready
+from counter.whole import WholeRequests
 
 OK = Head(200, {"X-Way": "short"})
 LARGE = 32 * 2**20
@@ -79,19 +82,26 @@ class House:
         return web.Response(text=f"{request.path} {body}".strip(), headers={"X-Way": "long"})
 
 
-@pytest.fixture
-async def house() -> AsyncIterator[House]:
+@pytest.fixture(params=["whole", "own"])
+async def house(request: pytest.FixtureRequest) -> AsyncIterator[House]:
+    """Let the connections share a parser for what comes whole, or have but their own."""
     found = House()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", found.long)
     runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=1)
     await runner.setup()
-    made = partial(Connection, found.door, found.express, runner.server, access_log=None)
+    whole = WholeRequests(new_parser) if request.param == "whole" else None
+    made = partial(Connection, found.door, found.express, whole, runner.server, access_log=None)
     server = await asyncio.get_running_loop().create_server(made, "127.0.0.1", 0)
     found.port = server.sockets[0].getsockname()[1]
     yield found
     server.close()
     await runner.cleanup()
+
+
+def new_parser() -> HttpRequestParser:
+    loop = asyncio.get_running_loop()
+    return HttpRequestParser(BaseProtocol(loop), loop, 65_536)
 
 
 class Client:
