@@ -125,14 +125,8 @@ class HitHandlers:
             return False
         reason = _reason(admitted, Kind.VIEW)
         quiet, headers = self._wishes(asked, site, reason)
-
-        def answer(status: HTTPStatus) -> None:
-            if quiet:
-                reply(no_content(status, headers))
-            else:
-                self._ask_numbers(site, path, lambda body: reply(_hit_answer(body, status, headers)))
-
-        self._take(admitted.hit, reason, answer, reply)
+        ask = None if quiet else self._ask_numbers
+        self._take(admitted.hit, _Waiter(reply, self._counted, reason, headers, ask, site, path))
         return True
 
     def take_heartbeat(self, asked: Asked, _site: str, body: bytes, reply: Reply) -> bool:
@@ -145,27 +139,18 @@ class HitHandlers:
         if admitted is None:
             return False
         reason = _reason(admitted, Kind.HEARTBEAT)
-        self._take(admitted.hit, reason, lambda _status: reply(no_content()), reply)
+        self._take(admitted.hit, _Waiter(reply, self._counted, reason, spooled=HTTPStatus.NO_CONTENT))
         return True
 
-    def _take(self, hit: Hit | None, reason: str, answer: Callable[[HTTPStatus], None], reply: Reply) -> None:
-        """Count what the gate let in, and answer when somebody has it, or nobody can take it."""
-
-        def told(outcome: Outcome | BusyError | None) -> None:
-            if isinstance(outcome, BusyError):
-                self._counted["busy"].inc()
-                reply(ready_problem(outcome))
-                return
-            self._counted[reason].inc()
-            answer(HTTPStatus.ACCEPTED if outcome is Outcome.SPOOLED else HTTPStatus.NO_CONTENT)
-
+    def _take(self, hit: Hit | None, waiter: "_Waiter") -> None:
+        """Count what the gate let in, and tell who waits when somebody has it, or nobody can take it."""
         if hit is None:
-            told(None)
+            waiter(None)
             return
         try:
-            self._recorder.take(hit, told)
+            self._recorder.take(hit, waiter)
         except BusyError as error:
-            told(error)
+            waiter(error)
 
     async def _numbers(self, site: Site, path: str) -> bytes | None:
         numbers: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
@@ -196,6 +181,49 @@ class HitHandlers:
         debug = is_debug_key(wishes.get("debug", ""), site.secret, site.key)
         shown = {"Counter-Reason": reason, "Access-Control-Expose-Headers": "Counter-Reason"}
         return wishes.get("quiet") == "1", shown if debug else {}
+
+
+class _Waiter(msgspec.Struct, gc=False):
+    """Who waits to be told what became of a beacon. A thousand may wait, so it is small.
+
+    Attributes:
+        reply: takes the answer.
+        counted: beacons by what became of them.
+        reason: why this one counts, or does not.
+        headers: of an answer without a problem.
+        ask: asks for numbers; None if none are wanted.
+        site: whose numbers.
+        path: of the page whose numbers.
+        spooled: the status if the disk has the hit.
+        status: if there are no numbers.
+    """
+
+    reply: Reply
+    counted: Labelled
+    reason: str
+    headers: Mapping[str, str] = EMPTY
+    ask: AskNumbers | None = None
+    site: Site | None = None
+    path: str = ""
+    spooled: HTTPStatus = HTTPStatus.ACCEPTED
+    status: HTTPStatus = HTTPStatus.NO_CONTENT
+
+    def __call__(self, outcome: Outcome | BusyError | None) -> None:
+        """Answer, now that somebody has the hit, nobody can take it, or there is none."""
+        if isinstance(outcome, BusyError):
+            self.counted["busy"].inc()
+            self.reply(ready_problem(outcome))
+            return
+        self.counted[self.reason].inc()
+        if outcome is Outcome.SPOOLED:
+            self.status = self.spooled
+        if self.ask is None or self.site is None:
+            self.reply(no_content(self.status, self.headers))
+        else:
+            self.ask(self.site, self.path, self._answer)
+
+    def _answer(self, numbers: bytes | None) -> None:
+        self.reply(_hit_answer(numbers, self.status, self.headers))
 
 
 def _reason(admitted: Admitted, kind: Kind) -> str:
