@@ -1,4 +1,4 @@
-"""What is measured: each figure is the median of ratios, whose two sides were measured one after the other."""
+"""What is measured: each figure is the median of ratios; their sides were measured in turns, the reference around ours."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -54,13 +54,26 @@ async def ratio(
     name: str, ours: tuple[str, Load], bare: tuple[str, Load], rounds: Rounds, must: float
 ) -> Figure:
     """Compare what one address answers in a second with what another one does."""
-    ratios, raw = [], []
+    found = await in_turns(ours, bare, rounds)
+    raw = [f"{own:.0f}/{theirs:.0f}" for own, theirs in found]
+    return Figure(name, median(own / theirs for own, theirs in found), must, raw=raw)
+
+
+async def in_turns(
+    ours: tuple[str, Load], bare: tuple[str, Load], rounds: Rounds
+) -> list[tuple[float, float]]:
+    """Return what two addresses answer in a second, for each round.
+
+    The reference is measured before and after ours, and the mean taken, as a machine slows down while it is used.
+    """
+    found = []
+    before = (await send(*bare, rounds.seconds)).per_second
     for _ in range(rounds.number):
-        theirs = await send(*bare, rounds.seconds)
-        own = await send(*ours, rounds.seconds)
-        ratios.append(own.per_second / theirs.per_second)
-        raw.append(f"{own.per_second:.0f}/{theirs.per_second:.0f}")
-    return Figure(name, median(ratios), must, raw=raw)
+        own = (await send(*ours, rounds.seconds)).per_second
+        after = (await send(*bare, rounds.seconds)).per_second
+        found.append((own, (before + after) / 2))
+        before = after
+    return found
 
 
 @asynccontextmanager

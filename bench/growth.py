@@ -3,7 +3,7 @@
 from dataclasses import replace
 from statistics import median
 
-from bench.figures import BARE_HIT, HIT, Figure, Rounds, both
+from bench.figures import BARE_HIT, HIT, Figure, Rounds, both, in_turns
 from bench.load import Load, send
 from bench.place import Place, Service
 
@@ -42,11 +42,7 @@ async def growth(place: Place, rounds: Rounds) -> list[Figure]:
 
 async def _beside(service: Service, load: Load, bare: str, rounds: Rounds) -> list[float]:
     """Return what each round answered in a second, as a share of what the bare handler did."""
-    found = []
-    for _ in range(rounds.number):
-        theirs = await send(bare, BARE_HIT, rounds.seconds)
-        found.append((await send(service.public, load, rounds.seconds)).per_second / theirs.per_second)
-    return found
+    return [own / theirs for own, theirs in await in_turns((service.public, load), (bare, BARE_HIT), rounds)]
 
 
 async def _come(service: Service, visitors: int, rounds: Rounds) -> None:

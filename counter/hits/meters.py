@@ -7,6 +7,9 @@ from typing import Protocol
 class Times(Protocol):
     """Remembers a time for each key, of as many as it can."""
 
+    times: "memoryview[float]"
+    """Seconds, some of them of keys."""
+
     def __len__(self) -> int: ...
 
     def get(self, key: Hashable) -> float | None:
@@ -14,6 +17,9 @@ class Times(Protocol):
 
     def put(self, key: Hashable, value: float) -> None:
         """Keep a time."""
+
+    def seek(self, key: Hashable) -> int:
+        """Return where in `times` the time of a key is; 0 if nothing is known of it."""
 
 
 class Meter:
@@ -32,12 +38,13 @@ class Meter:
         self._slack = self._pause * (burst - 1)
         self._debt_seconds = debt_seconds
         self._due = due
+        self._times = due.times
 
     def __len__(self) -> int:
         return len(self._due)
 
     def passes(self, key: Hashable, now: float) -> bool:
-        """Tell whether a key may pass, and if so, note that it did.
+        """Tell whether a key may pass, and note that it did, or that it tried.
 
         Args:
             key: whatever is to be limited.
@@ -46,24 +53,13 @@ class Meter:
         pause = self._pause
         if not pause:
             return True
-        due = self._due.get(key)
-        if due is None or due < now:
+        times, at = self._times, self._due.seek(key)
+        due = times[at]
+        if due < now:
             due = now
         elif due - now > self._slack:
-            return not self.refuses(key, now)
-        self._due.put(key, due + pause)
-        return True
-
-    def refuses(self, key: Hashable, now: float) -> bool:
-        """Tell whether a key may not pass, and if so, note that it tried.
-
-        Args:
-            key: whatever is to be limited.
-            now: seconds of a clock that never goes back.
-        """
-        due = self._due.get(key)
-        if due is None or due - now <= self._slack:
+            if self._debt_seconds:
+                times[at] = min(due + pause, now + self._slack + self._debt_seconds)
             return False
-        if self._debt_seconds:
-            self._due.put(key, min(due + self._pause, now + self._slack + self._debt_seconds))
+        times[at] = due + pause
         return True

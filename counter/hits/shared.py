@@ -56,17 +56,18 @@ class Table:
 
     Args:
         memory: of places, as many as a power of two.
+
+    Attributes:
+        times: that are kept (seconds), in every other cell.
     """
 
     def __init__(self, memory: memoryview) -> None:
-        self._marks = memory.cast("q")
-        self._times = memory.cast("d")  # the same cells, of which each is written at once
+        self.times: memoryview[float] = memory.cast("d")
+        self._marks = memory.cast("q")  # the same cells, of which each is written at once
         self._within = len(self._marks) - _PLACE
-        self._last: Hashable = None
-        self._last_time = 0
 
     def __len__(self) -> int:
-        return sum(time > 0 for time in self._times.tolist()[1::2])
+        return sum(time > 0 for time in self.times.tolist()[1::2])
 
     def get(self, key: Hashable) -> float | None:
         """Return the time that was kept under a key (seconds), None if nothing is known of it."""
@@ -77,22 +78,24 @@ class Table:
             entry += 2
             if marks[entry] != mark:
                 return None
-        self._last, self._last_time = key, entry + 1
-        return self._times[entry + 1] or None
+        return self.times[entry + 1] or None
 
     def put(self, key: Hashable, value: float) -> None:
         """Keep a time (seconds, above 0)."""
-        if key is self._last:  # as nearly always, it was looked up just before
-            self._times[self._last_time] = value
-            return
-        self._last = None
+        self.times[self.seek(key)] = value
+
+    def seek(self, key: Hashable) -> int:
+        """Return where in `times` the time of a key is, from now on; it is 0 if nothing is known of it."""
         mark = hash(key)
         entry = mark >> 16 & self._within
-        marks, times = self._marks, self._times
-        if marks[entry] != mark:
-            if marks[entry + 2] == mark or times[entry + 3] < times[entry + 1]:
-                entry += 2
-            if marks[entry] != mark:
-                times[entry + 1] = 0.0  # until the mark is another one, the time is nobody's
-                marks[entry] = mark
-        times[entry + 1] = value
+        marks = self._marks
+        if marks[entry] == mark:
+            return entry + 1
+        if marks[entry + 2] == mark:
+            return entry + 3
+        times = self.times
+        if times[entry + 3] < times[entry + 1]:
+            entry += 2
+        times[entry + 1] = 0.0  # until the mark is another one, the time is nobody's
+        marks[entry] = mark
+        return entry + 1
