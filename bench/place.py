@@ -26,6 +26,14 @@ SITE = "bench"
 HOSTS = ("portal.example",)
 START_SECONDS = 60
 REWRITE_SECONDS = 60
+VALKEY_OPTIONS = ("--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0")
+"""As most people run it, synced each second; but its log is written anew only when that is asked for."""
+POSTGRES_OPTIONS = tuple(
+    word
+    for setting in ("shared_buffers=128MB", "max_wal_size=1GB", "wal_level=replica", "io_workers=3")
+    for word in ("-c", setting)
+)
+"""As Postgres comes; `make run` gives it less."""
 
 
 @dataclass(slots=True)
@@ -144,10 +152,8 @@ class Place:
 async def place(folder: Path) -> AsyncIterator[Place]:
     """Yield empty, migrated stores on the core of the load."""
     async with AsyncExitStack() as stack:
-        # As most people run Redis, synced each second; but its log is written anew only when that is asked for.
-        options = ("--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0")
-        valkey = Valkey(folder / "valkey", options=options)
-        postgres = Postgres(folder / "postgres")
+        valkey = Valkey(folder / "valkey", options=VALKEY_OPTIONS)
+        postgres = Postgres(folder / "postgres", options=POSTGRES_OPTIONS)
         await stack.enter_async_context(valkey)
         await stack.enter_async_context(postgres)
         for engine in (valkey, postgres):
