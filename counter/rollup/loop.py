@@ -21,7 +21,7 @@ SILENT_ROLLUPS: Final = 6
 SILENT_SECONDS: Final = 60.0
 LOOK_MS: Final = 60_000
 """How often unusual sites are looked for."""
-BUCKET_SECONDS: Final = 0.0004
+BUCKET_SECONDS: Final = 0.00045
 """How long the rollup of a bucket takes at least, on average: done in a burst, it would hold up hits."""
 
 log = structlog.get_logger(__name__)
