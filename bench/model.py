@@ -52,6 +52,7 @@ class Setting:
     sites: int
     lanes: int = 1
     replicas: float = 0.0  # what they cost beside their masters, on the same core
+    leading: float = 1.0  # what a master with a replica costs beside a server that is alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ class Simulation:
     def _count(self, now: float, lane: Lane, hits: list[int]) -> None:
         prices = self.prices
         cost = prices.redis_batch + prices.redis_group * len(set(hits)) + prices.redis_hit * len(hits)
+        cost *= self.setting.leading
         self.redis_us += cost
         self.other.work(now, cost * self.setting.replicas)
         self._at(self.other.work(now, cost), lambda then: self._tell(then, lane, len(hits)))

@@ -84,7 +84,6 @@ async def point(service: Service, servers: Mapping[str, int], load: Load, second
 async def on_one_server(here: Place) -> None:
     """Measure each load on a single Valkey, and what it keeps and writes."""
     async with here.serving() as service, Redis.from_url(here.valkey.url) as redis:
-        await redis.config_set("auto-aof-rewrite-percentage", 0)
         await send(service.public, HIT, 1)
         for name, load in LOADS.items():
             before = (await redis.info("persistence"))["aof_current_size"]
