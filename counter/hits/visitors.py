@@ -1,6 +1,5 @@
 """Who may be the same visitor, without knowing who it is: the keyed hash that stands for one. Pure."""
 
-from functools import lru_cache
 from hashlib import blake2b
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Final
@@ -31,17 +30,18 @@ def visitor_id(salt: bytes, site_key: str, network: bytes, agent: str) -> bytes:
 
 
 def parse_address(text: str) -> Address | None:
-    """Return the address in `text`, an IPv4-mapped IPv6 one as IPv4; None if there is none."""
-    return _parse_address(text) if len(text) <= MAX_ADDRESS_CHARACTERS else None
+    """Return the address in `text`, an IPv4-mapped IPv6 one as IPv4; None if there is none.
 
-
-@lru_cache(maxsize=4096)
-def _parse_address(text: str) -> Address | None:
-    spelt = text.partition("%")[0]
+    No address is remembered; looking one up would take half as long as reading it does.
+    """
+    if len(text) > MAX_ADDRESS_CHARACTERS:
+        return None
+    if "%" in text:
+        text = text.partition("%")[0]
     try:
-        if ":" not in spelt:
-            return inet_pton(AF_INET, spelt)
-        address = inet_pton(AF_INET6, spelt)
+        if ":" not in text:
+            return inet_pton(AF_INET, text)
+        address = inet_pton(AF_INET6, text)
     except (OSError, ValueError):
         return None
     return address.removeprefix(_MAPPED)
