@@ -17,7 +17,6 @@ from redis.asyncio import Redis
 from counter.config import Settings
 from counter.embedded.postgres import Postgres
 from counter.errors import InvalidInputError
-from counter.hits import visitors
 from counter.hits.bots import is_bot
 from counter.sites import paths
 from counter.sites.paths import MAX_RAW_CHARACTERS, normalise
@@ -61,7 +60,6 @@ async def roomy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
         monkeypatch.setattr(f"counter.hits.limits.{name}", REMEMBERED)
     few = lru_cache(REMEMBERED)
     monkeypatch.setattr("counter.sites.paths._remember", few(paths._normalise))
-    monkeypatch.setattr("counter.hits.visitors._parse_address", few(visitors._parse_address.__wrapped__))
     monkeypatch.setattr("counter.hits.admission.is_bot", few(is_bot.__wrapped__))
     limits = {"address_hits_per_second": 1e6, "new_visitors_per_minute": 1e6, "trusted_proxies": "127.0.0.1"}
     chosen = Settings.model_validate(settings.model_dump() | limits)
