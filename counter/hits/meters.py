@@ -19,7 +19,7 @@ class Times(Protocol):
         """Keep a time."""
 
     def seek(self, key: Hashable) -> int:
-        """Return where in `times` the time of a key is; 0 if nothing is known of it."""
+        """Return where in `times` the time of a key is; that time is 0 if nothing is known of it."""
 
 
 class Meter:

@@ -85,7 +85,7 @@ class Table:
         self.times[self.seek(key)] = value
 
     def seek(self, key: Hashable) -> int:
-        """Return where in `times` the time of a key is, from now on; it is 0 if nothing is known of it."""
+        """Return where in `times` the time of a key is from now on; that time is 0 if it is not known."""
         mark = hash(key)
         entry = mark >> 16 & self._within
         marks = self._marks
