@@ -157,17 +157,18 @@ class Connection(web.RequestHandler):
         others.begin(self)
         if express.handle(found, message, self._remote, body, self._reply):
             return True
+        answered = self._route is None  # what broke after its answer is not answered again
         self._route = None
         others.finish(self)
-        return False
+        return answered
 
     def _reply(self, answer: Ready) -> None:
-        """Send the answer to the request that is under way on the short way."""
+        """Send the answer to the request that is under way on the short way; a second one is none."""
         route, self._route = self._route, None
-        now = self._loop.time()
+        if route is None or self._express is None:
+            return
         self._others.finish(self)
-        if route is not None and self._express is not None:
-            self._express.finish(route, answer, now - self._began_at)
+        self._express.finish(route, answer, self._loop.time() - self._began_at)
         transport = self.transport
         if transport is None or transport.is_closing():
             return

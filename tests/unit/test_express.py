@@ -37,10 +37,11 @@ class Door(Connections):
 
 
 class House:
-    """A listener with a route of the long way, and three of the short one.
+    """A listener with routes of the long way, and of the short one.
 
-    `/v1/now` answers at once, `/v1/later` when the test says so, `/v1/refused` is refused, `/v1/broken` breaks. The
-    application has them, too, beside `/long`, which waits for `finish`, and `/deaf`, which does so before it reads.
+    `/v1/now` answers at once, `/v1/later` when the test says so, `/v1/refused` is refused, `/v1/broken` breaks,
+    `/v1/twice` replies twice, `/v1/torn` replies and breaks. The application has them, too, beside `/long`, which
+    waits for `finish`, and `/deaf`, which does so before it reads.
     """
 
     def __init__(self) -> None:
@@ -51,7 +52,7 @@ class House:
         self.registry = CollectorRegistry()
         routes = [
             Short("POST" if name == "post" else "GET", f"/v1/{name}", partial(self._short, name))
-            for name in ("now", "later", "refused", "broken", "post", "large")
+            for name in ("now", "later", "refused", "broken", "post", "large", "twice", "torn")
         ]
         routes.append(Short("GET", "/v1/sites/{site}/now", partial(self._short, "site")))
         seconds = Histogram("seconds", "Time.", ["route", "status"], registry=self.registry)
@@ -69,6 +70,10 @@ class House:
             self.replies.append(reply)
         else:
             reply(Ready(OK, b"x" * LARGE if name == "large" else said.encode()))
+        if name == "twice":
+            reply(Ready(OK, b"again"))
+        if name == "torn":
+            raise RuntimeError
         return True
 
     async def long(self, request: web.Request) -> web.Response:
@@ -231,6 +236,17 @@ async def test_short_way_that_fails_becomes_the_long_one(
     assert house.door.busy == 1
     house.replies.pop()(Ready(OK))
     await client.answers(1)
+    assert house.door.busy == 0
+
+
+@pytest.mark.parametrize("path", ["twice", "torn"])
+async def test_request_is_answered_once(house: House, client: Client, path: str) -> None:
+    """A handler that replies twice, or replies and breaks, has answered once; the next request has its own answer."""
+    client.send(f"/v1/{path}")
+    assert await client.answers(1) == [("short", path)]
+    client.send("/v1/now")
+    assert await client.answers(1) == [("short", "now")]
+    assert house.seen == [path, "now"]
     assert house.door.busy == 0
 
 
