@@ -17,7 +17,7 @@ WARM_SECONDS = 2
 async def workers(place: Place, rounds: Rounds) -> list[Figure]:
     """Serve with one worker and with two in turns, and compare the time of all processes of the service for a hit.
 
-    As with all figures, one worker is measured before and after two, and the mean taken.
+    One worker is measured before and after two, and the mean taken.
     """
     await place.add_sites(0)
     ratios, raw = [], []
