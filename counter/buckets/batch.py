@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from datetime import date
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
 import msgspec
@@ -15,7 +15,7 @@ from counter.sites.model import Site
 NO_VISITOR: Final = b"\0" * 8
 
 
-class Kind(Enum):
+class Kind(StrEnum):
     """What a hit means for the counts."""
 
     VIEW = "view"

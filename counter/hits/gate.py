@@ -1,7 +1,6 @@
 """From a request to a hit: who sent it, whether it counts, and which visitor that is."""
 
 from collections.abc import Callable
-from typing import Final
 
 import msgspec
 
@@ -10,14 +9,11 @@ from counter.buckets.batch import NO_VISITOR, Hit, Kind
 from counter.buckets.salts import Salts
 from counter.clock import Clock
 from counter.hits.admission import Sender, Verdict, judge
-from counter.hits.limits import Limits, Prefixes, prefixes_of
+from counter.hits.limits import Guest, Limits
 from counter.hits.signing import ANYBODY, LIFE_SECONDS, sign
-from counter.hits.visitors import Address, network_of, visitor_id
+from counter.hits.visitors import network_of, visitor_id
 from counter.sites.calendar import DAY, Span
 from counter.sites.model import Site
-
-KIND_NAMES: Final = {kind: kind.value for kind in Kind}
-"""Asking an enumeration for a value takes longer than looking it up."""
 
 FindSender = Callable[[Asked, str], Sender]
 """Takes a request and the token that it carries."""
@@ -64,7 +60,10 @@ class Gate:
         if isinstance(entered, Admitted):
             return entered
         span = site.span_of(at_ms)
-        salts = self._known_salts(span) or await self._salts_of(span)
+        salts = self._known_salts(span)
+        if salts is None:
+            salts = await self._salts_of(span)
+            entered = self._again(entered)
         return self._name(entered, site, kind, path, at_ms, salts)
 
     def admit_now(
@@ -89,27 +88,30 @@ class Gate:
     def _enter(self, asked: Asked, site: Site, kind: Kind, token: str, at_ms: int) -> "Admitted | _Entered":
         """Judge who sent a beacon; a person's is judged further once it has a name."""
         sender = self._find_sender(asked, token)
-        address = sender.address
-        prefixes = None if address is None else prefixes_of(address)
-        name = KIND_NAMES[kind]
-        if refusal := self._limits.refuses_unread(name, prefixes):
+        guest = None if sender.address is None else self._limits.meet(sender.address)
+        if refusal := self._limits.refuses_unread(kind, guest):
             return Admitted(refusal, None)
         verdict = judge(site, sender, at_ms // 1000)
         if verdict is not Verdict.VIEW and verdict is not Verdict.BOT:
             return Admitted(verdict, None)
-        if refusal := self._limits.refuses(name, site, prefixes):
+        if refusal := self._limits.refuses(kind, site, guest):
             return Admitted(refusal, None)
-        if verdict is Verdict.BOT or address is None or prefixes is None:
+        if verdict is Verdict.BOT or guest is None:
             return Admitted(Verdict.BOT, Hit(site, at_ms, Kind.BOT) if kind is Kind.VIEW else None)
-        return _Entered(sender, address, prefixes)
+        return _Entered(sender, guest)
+
+    def _again(self, entered: "_Entered") -> "_Entered":
+        """Return the same with what is known of who sent it now, as others have come meanwhile."""
+        address = entered.sender.address
+        return entered if address is None else _Entered(entered.sender, self._limits.meet(address))
 
     def _name(  # noqa: PLR0917 - what a hit is made of
         self, entered: "_Entered", site: Site, kind: Kind, path: str, at_ms: int, salts: "_DaySalts"
     ) -> Admitted:
         """Name the visitor and judge what it sent."""
-        network = network_of(entered.address)
+        network = entered.guest.narrow
         visitor = visitor_id(salts.today, site.key, network, entered.sender.agent)
-        refusal = self._limits.refuses_visitor(entered.prefixes, visitor)
+        refusal = self._limits.refuses_visitor(entered.guest, visitor)
         if refusal is None and kind is Kind.VIEW:
             refusal = self._limits.refuses_display(site, visitor, path)
         if refusal is not None:
@@ -135,8 +137,7 @@ class _Entered(msgspec.Struct, frozen=True, gc=False):
     """A person's beacon that may come in."""
 
     sender: Sender
-    address: Address
-    prefixes: Prefixes
+    guest: Guest
 
 
 class _DaySalts(msgspec.Struct, frozen=True, gc=False):

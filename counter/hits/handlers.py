@@ -18,7 +18,7 @@ from counter.buckets.recorder import Recorder
 from counter.errors import BusyError
 from counter.hits.admission import Verdict
 from counter.hits.beacon import MAX_BODY_BYTES, check_site_key, parse_heartbeat, parse_hit
-from counter.hits.gate import KIND_NAMES, Admitted, Gate
+from counter.hits.gate import Admitted, Gate
 from counter.hits.signing import LIFE_SECONDS, is_debug_key
 from counter.http import (
     ANY_ORIGIN,
@@ -228,7 +228,7 @@ class _Waiter(msgspec.Struct, gc=False):
 
 def _reason(admitted: Admitted, kind: Kind) -> str:
     """Return what becomes of a beacon, as the metrics call it."""
-    return KIND_NAMES[kind] if admitted.verdict is Verdict.VIEW else admitted.verdict
+    return kind if admitted.verdict is Verdict.VIEW else admitted.verdict
 
 
 def _hit_answer(body: bytes | None, status: HTTPStatus, headers: Mapping[str, str]) -> Ready:

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
+from counter.buckets.batch import Kind
 from counter.hits.admission import Verdict
 from counter.hits.meters import Meter, Times
-from counter.hits.shared import Shared
+from counter.hits.shared import Shared, Table
 from counter.hits.visitors import IPV4_BYTES, Address
 from counter.sites.model import Site
 
@@ -21,18 +22,29 @@ Networks and sites owe nothing, as others share them."""
 ADDRESSES: Final = 16_384
 VISITORS: Final = 32_768
 DISPLAYS: Final = 32_768
+_NEW_VISITOR: Final = 1
+"""Where it is kept when a subscriber's next new visitor is due, behind when its next view is."""
+_NEWEST: Final = 2
+"""Where the mark of its newest visitor is kept."""
+_MORE: Final = 2
 
 
-class Prefixes(msgspec.Struct, frozen=True, gc=False):
-    """Of an address; their lengths differ, so none is taken for another one.
+class Guest(msgspec.Struct, frozen=True, gc=False):
+    """Who sent a beacon, as far as limits are concerned.
+
+    Prefixes differ in length, so none is taken for another one.
 
     Attributes:
         narrow: tells a subscriber apart: IPv4 /32, IPv6 /64.
         wide: tells a network apart: /24, /48.
+        at: where the subscriber's times are.
+        now: when it came (seconds of the limits' clock).
     """
 
     narrow: bytes
     wide: bytes
+    at: int
+    now: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +64,18 @@ class Rates:
     new_visitors_per_minute: float
 
 
-Remember = Callable[[int], Times]
-"""Makes what remembers so many keys: alone, or together with the other workers of the host."""
+class Remember(Protocol):
+    """Makes what remembers: alone, or together with the other workers of the host."""
+
+    def __call__(self, keys: int, more: int = 0) -> Table:
+        """Return a table of about so many keys, with so many more cells for each."""
 
 
 class Limits:
     """Keeps count of who sends how much, of as many as it can remember.
+
+    What a subscriber's view needs is kept in one place: when the next view is due, when the next new visitor,
+    and who the newest one is. So of most subscribers, who are one visitor, nothing else is looked up.
 
     Args:
         rates: what is admitted.
@@ -68,42 +86,68 @@ class Limits:
     def __init__(self, rates: Rates, now: Callable[[], float], remember: Remember | None = None) -> None:
         remember = remember or Shared().table
         self._now = now
-        self._addresses = _meter(rates.address_per_second, remember(ADDRESSES), DEBT_SECONDS)
-        self._networks = _meter(rates.network_per_second, remember(ADDRESSES))
-        self._sites = _meter(rates.site_per_second, remember(ADDRESSES))
+        self._subscribers = remember(ADDRESSES, _MORE)
+        self._marks = self._subscribers.marks
+        self._views = _meter(rates.address_per_second, self._subscribers, DEBT_SECONDS)
         # Visitors come in crowds at nine o'clock, so more of them may come at once.
         self._new_visitors = Meter(
             rates.new_visitors_per_minute / 60,
             int(5 * rates.new_visitors_per_minute),
-            remember(ADDRESSES),
+            self._subscribers,
             DEBT_SECONDS,
         )
         self._visitors = remember(VISITORS)
+        self._heartbeats = _meter(rates.address_per_second, remember(ADDRESSES), DEBT_SECONDS)
+        self._networks: dict[str, Meter] = {
+            kind: _meter(rates.network_per_second, remember(ADDRESSES))
+            for kind in (Kind.VIEW, Kind.HEARTBEAT)
+        }
+        self._sites = _meter(rates.site_per_second, remember(ADDRESSES))
         self._displays = remember(DISPLAYS)
+        self._limits_visitors = bool(rates.new_visitors_per_minute)
+        self._limits_sites = bool(rates.site_per_second)
 
-    def refuses_unread(self, kind: str, prefixes: Prefixes | None) -> Verdict | None:
+    def meet(self, address: Address) -> Guest:
+        """Return what is known of who sent a beacon; it holds until another one's is asked for."""
+        narrow, wide = prefixes_of(address)
+        return Guest(narrow, wide, self._subscribers.seek(narrow), self._now())
+
+    def refuses_unread(self, kind: Kind, guest: Guest | None) -> Verdict | None:
         """Return why an address is refused whatever it sends, None if it has to be looked at.
 
         In a flood this is all that a beacon costs: judging a User-Agent takes many times as long.
         """
-        if prefixes is None or self._addresses.passes((kind, prefixes.narrow), self._now()):
+        if guest is None:
             return None
-        return Verdict.ADDRESS_RATE
+        if kind is Kind.VIEW:
+            passes = self._views.passes_at(guest.at, guest.now)
+        else:
+            passes = self._heartbeats.passes(guest.narrow, guest.now)
+        return None if passes else Verdict.ADDRESS_RATE
 
-    def refuses(self, kind: str, site: Site, prefixes: Prefixes | None) -> Verdict | None:
+    def refuses(self, kind: Kind, site: Site, guest: Guest | None) -> Verdict | None:
         """Return why a beacon of a kind, whose address may send it, is one too many; None if it is not."""
-        now = self._now()
-        if prefixes is not None and not self._networks.passes((kind, prefixes.wide), now):
+        if guest is not None and not self._networks[kind].passes(guest.wide, guest.now):
             return Verdict.NETWORK_RATE
-        return None if self._sites.passes((kind, site.id), now) else Verdict.SITE_RATE
+        if self._limits_sites and not self._sites.passes((kind, site.id), self._now()):
+            return Verdict.SITE_RATE
+        return None
 
-    def refuses_visitor(self, prefixes: Prefixes, visitor: bytes) -> Verdict | None:
+    def refuses_visitor(self, guest: Guest, visitor: bytes) -> Verdict | None:
         """Return why a visitor is one too many of an address, None if it is known or may come in."""
-        if self._visitors.get(visitor) is None:
-            now = self._now()
-            if not self._new_visitors.passes(prefixes.narrow, now):
-                return Verdict.NEW_VISITORS
-            self._visitors.put(visitor, now)
+        if not self._limits_visitors:
+            return None
+        mark, at = hash(visitor), guest.at + _NEWEST
+        newest = self._marks[at]
+        if newest == mark:
+            return None
+        if newest and self._visitors.get(mark) is not None:
+            return None
+        if not self._new_visitors.passes_at(guest.at + _NEW_VISITOR, guest.now):
+            return Verdict.NEW_VISITORS
+        if newest:
+            self._visitors.put(newest, guest.now)
+        self._marks[at] = mark
         return None
 
     def refuses_display(self, site: Site, visitor: bytes, path: str) -> Verdict | None:
@@ -118,11 +162,11 @@ class Limits:
         return None
 
 
-def prefixes_of(address: Address) -> Prefixes:
-    """Return what tells a subscriber apart, and a network."""
+def prefixes_of(address: Address) -> tuple[bytes, bytes]:
+    """Return what tells a subscriber apart, and what tells a network apart."""
     if len(address) == IPV4_BYTES:
-        return Prefixes(address, address[:3])
-    return Prefixes(address[:8], address[:6])
+        return address, address[:3]
+    return address[:8], address[:6]
 
 
 def _meter(per_second: float, due: Times, debt_seconds: float = 0.0) -> Meter:

@@ -12,12 +12,6 @@ class Times(Protocol):
 
     def __len__(self) -> int: ...
 
-    def get(self, key: Hashable) -> float | None:
-        """Return the time that was kept under a key, None if nothing is known of it."""
-
-    def put(self, key: Hashable, value: float) -> None:
-        """Keep a time."""
-
     def seek(self, key: Hashable) -> int:
         """Return where in `times` the time of a key is; that time is 0 if nothing is known of it."""
 
@@ -50,10 +44,11 @@ class Meter:
             key: whatever is to be limited.
             now: seconds of a clock that never goes back.
         """
-        pause = self._pause
-        if not pause:
-            return True
-        times, at = self._times, self._due.seek(key)
+        return not self._pause or self.passes_at(self._due.seek(key), now)
+
+    def passes_at(self, at: int, now: float) -> bool:
+        """Tell the same of a key whose time is known to be at some place."""
+        times, pause = self._times, self._pause
         due = times[at]
         if due < now:
             due = now

@@ -15,8 +15,6 @@ ROOM: Final = 2
 """Entries for each key that is to be remembered, as a third key in one place pushes out the oldest."""
 ALONE: Final = -1
 _CELL_BYTES: Final = 8
-_PLACE: Final = 4
-"""Cells of a place: two entries, each a mark and a time."""
 
 
 def new_memory() -> int | None:
@@ -43,39 +41,50 @@ class Shared:
         self._memory = memoryview(mmap.mmap(fd, SHARED_BYTES))
         self.taken = 0
 
-    def table(self, keys: int) -> "Table":
-        """Return the next table; it remembers about so many keys."""
-        size = ROOM * keys // 2 * _PLACE * _CELL_BYTES
+    def table(self, keys: int, more: int = 0) -> "Table":
+        """Return the next table.
+
+        Args:
+            keys: that it remembers, about.
+            more: cells for each key, beside its mark and its time.
+        """
+        size = ROOM * keys * (2 + more) * _CELL_BYTES
         cells = self._memory[self.taken : self.taken + size]
         self.taken += size
-        return Table(cells)
+        return Table(cells, more)
 
 
 class Table:
-    """Keeps a time for each key, of about as many as it has room for.
+    """Keeps a time for each key, of about as many as it has room for, and what belongs to it.
+
+    A place has two entries, of a mark, a time, and further cells; who meets no room takes the older one's.
 
     Args:
         memory: of places, as many as a power of two.
+        more: cells of an entry, beside mark and time; with none or two, no place is in two lines of a cache.
 
     Attributes:
-        times: that are kept (seconds), in every other cell.
+        times: all cells, for those that keep times (seconds).
+        marks: the same cells, for those that keep marks; each is written at once.
     """
 
-    def __init__(self, memory: memoryview) -> None:
+    def __init__(self, memory: memoryview, more: int = 0) -> None:
         self.times: memoryview[float] = memory.cast("d")
-        self._marks = memory.cast("q")  # the same cells, of which each is written at once
-        self._within = len(self._marks) - _PLACE
+        self.marks: memoryview[int] = memory.cast("q")
+        self._size = 2 + more  # of an entry
+        self._within = len(self.marks) - 2 * self._size
+        self._further = range(2, self._size)
 
     def __len__(self) -> int:
-        return sum(time > 0 for time in self.times.tolist()[1::2])
+        return sum(time > 0 for time in self.times.tolist()[1 :: self._size])
 
     def get(self, key: Hashable) -> float | None:
         """Return the time that was kept under a key (seconds), None if nothing is known of it."""
         mark = hash(key)
         entry = mark >> 16 & self._within
-        marks = self._marks
+        marks = self.marks
         if marks[entry] != mark:
-            entry += 2
+            entry += self._size
             if marks[entry] != mark:
                 return None
         return self.times[entry + 1] or None
@@ -85,17 +94,20 @@ class Table:
         self.times[self.seek(key)] = value
 
     def seek(self, key: Hashable) -> int:
-        """Return where in `times` the time of a key is from now on; that time is 0 if it is not known."""
+        """Return where the time of a key is from now on, its further cells behind; all 0 if it is unknown."""
         mark = hash(key)
         entry = mark >> 16 & self._within
-        marks = self._marks
+        marks = self.marks
         if marks[entry] == mark:
             return entry + 1
-        if marks[entry + 2] == mark:
-            return entry + 3
+        other = entry + self._size
+        if marks[other] == mark:
+            return other + 1
         times = self.times
-        if times[entry + 3] < times[entry + 1]:
-            entry += 2
+        if times[other + 1] < times[entry + 1]:
+            entry = other
         times[entry + 1] = 0.0  # until the mark is another one, the time is nobody's
+        for further in self._further:
+            marks[entry + further] = 0
         marks[entry] = mark
         return entry + 1

@@ -1,10 +1,13 @@
 """What one address, its network and one site may send."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from ipaddress import ip_address
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from counter.buckets.batch import Kind
 from counter.hits.admission import Verdict
 from counter.hits.limits import BURST_SECONDS, DEBT_SECONDS, Limits, Rates, prefixes_of
 from tests.unit.making import site_with
@@ -24,13 +27,13 @@ class Ticks:
         return self.now
 
 
-def refusal(limits: Limits, address: str | int, kind: str = "view") -> Verdict | None:
+def refusal(limits: Limits, address: str | int, kind: Kind = Kind.VIEW) -> Verdict | None:
     """Ask both limits, as the gate does."""
-    prefixes = prefixes_of(ip_address(address).packed)
-    return limits.refuses_unread(kind, prefixes) or limits.refuses(kind, SITE, prefixes)
+    guest = limits.meet(ip_address(address).packed)
+    return limits.refuses_unread(kind, guest) or limits.refuses(kind, SITE, guest)
 
 
-def admitted(limits: Limits, address: str, beacons: int, kind: str = "view") -> int:
+def admitted(limits: Limits, address: str, beacons: int, kind: Kind = Kind.VIEW) -> int:
     return sum(refusal(limits, address, kind) is None for _beacon in range(beacons))
 
 
@@ -71,7 +74,7 @@ def test_neighbours_share_a_network():
 def test_heartbeats_do_not_use_up_what_views_may():
     """Each kind has its own account."""
     limits = Limits(RATES, Ticks())
-    assert admitted(limits, "203.0.113.9", 100, "heartbeat") == BURST
+    assert admitted(limits, "203.0.113.9", 100, Kind.HEARTBEAT) == BURST
     assert admitted(limits, "203.0.113.9", 100) == BURST
 
 
@@ -84,17 +87,41 @@ def test_site_has_a_limit_of_its_own_if_it_is_set():
     assert verdicts.count(Verdict.SITE_RATE) == 100 - 2 * BURST
 
 
+def visits(limits: Limits, address: str, visitors: Iterable[bytes]) -> list[Verdict | None]:
+    """Return what becomes of the visitors of an address."""
+    packed = ip_address(address).packed
+    return [limits.refuses_visitor(limits.meet(packed), visitor) for visitor in visitors]
+
+
 def test_new_visitors_of_an_address_are_limited_and_known_ones_are_not():
     """Who changes the User-Agent with each hit is soon refused; who was there before goes on."""
     ticks = Ticks()
     limits = Limits(RATES, ticks)
-    address = prefixes_of(ip_address("203.0.113.9").packed)
     visitors = [number.to_bytes(8) for number in range(100)]
-    found = [limits.refuses_visitor(address, visitor) for visitor in visitors]
-    assert found == [None] * 30 + [Verdict.NEW_VISITORS] * 70
-    assert all(limits.refuses_visitor(address, visitor) is None for visitor in visitors[:30])
+    assert visits(limits, "203.0.113.9", visitors) == [None] * 30 + [Verdict.NEW_VISITORS] * 70
+    assert visits(limits, "203.0.113.9", visitors[:30]) == [None] * 30
+    assert visits(limits, "203.0.113.10", visitors[30:40]) == [None] * 10
     ticks.now += DEBT_SECONDS + 60
-    assert [limits.refuses_visitor(address, visitor) for visitor in visitors[30:]].count(None) in {6, 7}
+    assert visits(limits, "203.0.113.9", visitors[40:]).count(None) in {6, 7}
+
+
+def test_one_visitor_of_each_address_is_counted_once_against_it():
+    """A household's one visitor, and who takes turns with another one, use up nothing by coming again."""
+    limits = Limits(RATES, Ticks())
+    assert visits(limits, "203.0.113.9", [b"1"] * 100) == [None] * 100
+    assert visits(limits, "203.0.113.9", [b"2", b"1"] * 100) == [None] * 200
+    others = [number.to_bytes(8) for number in range(100)]
+    assert visits(limits, "203.0.113.9", others).count(None) == 30 - 2
+
+
+def test_views_may_be_unlimited_while_new_visitors_are_not():
+    """Each rate can be switched off by itself."""
+    limits = Limits(replace(RATES, address_per_second=0), Ticks())
+    assert admitted(limits, "203.0.113.9", 4 * BURST) == 4 * BURST
+    assert visits(limits, "203.0.113.9", [number.to_bytes(8) for number in range(100)]).count(None) == 30
+    limits = Limits(replace(RATES, new_visitors_per_minute=0), Ticks())
+    assert admitted(limits, "203.0.113.9", 100) == BURST
+    assert visits(limits, "203.0.113.9", [number.to_bytes(8) for number in range(100)]) == [None] * 100
 
 
 def test_repeated_display_counts_once_where_the_site_says_so():
@@ -118,6 +145,7 @@ def test_prefixes_tell_subscribers_apart(one, two):
     same = one.version == two.version and (
         one == two if one.version == 4 else int(one) >> 64 == int(two) >> 64
     )
-    assert (prefixes_of(one.packed).narrow == prefixes_of(two.packed).narrow) == same
+    (narrow, wide), (other_narrow, other_wide) = prefixes_of(one.packed), prefixes_of(two.packed)
+    assert (narrow == other_narrow) == same
     if same:
-        assert prefixes_of(one.packed).wide == prefixes_of(two.packed).wide
+        assert wide == other_wide
