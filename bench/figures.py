@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from statistics import median
+from typing import Self
 
 from aiohttp import ClientSession
 
@@ -41,10 +42,27 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """How often, and how long, each side is measured."""
+    """How often, and how long, each side is measured.
+
+    Attributes:
+        number: of the rounds.
+        seconds: of each side in a round.
+        turn_seconds: for which a side is measured at a time.
+    """
 
     number: int
     seconds: float
+    turn_seconds: int = 1
+
+    @property
+    def turns(self) -> int:
+        """How often the sides take turns in a round."""
+        return max(1, round(self.seconds / self.turn_seconds))
+
+    @property
+    def unbroken(self) -> Self:
+        """The same, but each side has one long turn, so that opening connections is little of it."""
+        return replace(self, turn_seconds=max(1, round(self.seconds)))
 
 
 Measure = Callable[[Place, Rounds], Awaitable[list[Figure]]]
@@ -64,15 +82,17 @@ async def in_turns(
 ) -> list[tuple[float, float]]:
     """Return what two addresses answer in a second, for each round.
 
-    The reference is measured before and after ours, and the mean taken, as a machine slows down while it is used.
+    They take turns second by second, and the reference is asked before and after each of ours: a machine slows
+    down while it is used, and others use it as well.
     """
     found = []
-    before = (await send(*bare, rounds.seconds)).per_second
     for _ in range(rounds.number):
-        own = (await send(*ours, rounds.seconds)).per_second
-        after = (await send(*bare, rounds.seconds)).per_second
-        found.append((own, (before + after) / 2))
-        before = after
+        own, theirs = 0.0, (await send(*bare, rounds.turn_seconds)).per_second / 2
+        for _ in range(rounds.turns):
+            own += (await send(*ours, rounds.turn_seconds)).per_second
+            last = (await send(*bare, rounds.turn_seconds)).per_second
+            theirs += last
+        found.append((own / rounds.turns, (theirs - last / 2) / rounds.turns))
     return found
 
 
@@ -101,7 +121,7 @@ async def hits(place: Place, rounds: Rounds) -> list[Figure]:
             "hits, 1,000 connections ÷ 64",
             (service.public, crowd),
             (service.public, HIT),
-            rounds,
+            rounds.unbroken,
             must=0.9,
         )
         all_counted(before, await service.samples())

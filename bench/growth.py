@@ -1,11 +1,11 @@
 """Whether hits stay as fast as what there is grows: visitors, and sites."""
 
+from contextlib import AsyncExitStack
 from dataclasses import replace
-from statistics import median
 
-from bench.figures import BARE_HIT, HIT, Figure, Rounds, both, in_turns
-from bench.load import Load, send
-from bench.place import Place, Service
+from bench.figures import HIT, Figure, Rounds, all_counted, ratio
+from bench.load import send
+from bench.place import Place, Service, place
 
 VISITORS = 1_000_000
 SITES = 10_000
@@ -13,36 +13,61 @@ WHOLE_SECONDS = 3
 """Rounds that are shorter make do with fewer visitors and sites."""
 
 
-async def growth(place: Place, rounds: Rounds) -> list[Figure]:
+async def growth(here: Place, rounds: Rounds) -> list[Figure]:
     """Hits with 10,000 sites beside one, and then with a million visitors in the window beside a thousand.
 
-    What was cannot be had back, so each state is measured beside the bare handler, and compared with the one before.
+    Two services with stores of their own run side by side, and take turns: one grows, the other one follows it
+    in what has been compared.
     """
     share = min(1.0, rounds.seconds / WHOLE_SECONDS)
     visitors, sites = round(VISITORS * share), round(SITES * share)
-    await place.add_sites(0)
-    few = replace(HIT, visitors=1000)
-    async with both(place) as (service, bare):
-        at_first = await _beside(service, few, bare, rounds)
-        await place.add_sites(sites)
-        while (await service.samples())["counter_sites", ""] < sites:
-            pass
-        with_sites = await _beside(service, few, bare, rounds)
-        before = await place.redis_bytes()
-        await _come(service, visitors, rounds)
-        each = (await place.redis_bytes() - before) / visitors
-        await place.rewrite_log()
-        crowded = await _beside(service, replace(HIT, visitors=visitors), bare, rounds)
+    few, many = replace(HIT, visitors=1000), replace(HIT, visitors=visitors)
+    folder = here.folder / "small"
+    folder.mkdir(mode=0o711)
+    async with AsyncExitStack() as stack:
+        there = await stack.enter_async_context(place(folder))
+        for each in (here, there):
+            await each.add_sites(0)
+        large = await stack.enter_async_context(here.serving())
+        small = await stack.enter_async_context(there.serving())
+        for service in (large, small):
+            await send(service.public, few, 1)
+        counted = await large.samples(), await small.samples()
+
+        await _register(here, large, sites)
+        with_sites = await ratio(
+            f"hits, {sites:,} registered sites ÷ 1",
+            (large.public, few),
+            (small.public, few),
+            rounds,
+            must=0.9,
+        )
+        await _register(there, small, sites)
+        before = await here.redis_bytes()
+        await _come(large, visitors, rounds)
+        each_visitor = (await here.redis_bytes() - before) / visitors
+        await here.rewrite_log()
+        crowded = await ratio(
+            f"hits, {visitors:,} visitors ÷ 1,000",
+            (large.public, many),
+            (small.public, few),
+            rounds,
+            must=0.9,
+        )
+        for service, at_first in zip((large, small), counted, strict=True):
+            all_counted(at_first, await service.samples())
     return [
-        _compare(f"hits, {sites:,} registered sites ÷ 1", with_sites, at_first),
-        _compare(f"hits, {visitors:,} visitors ÷ 1,000", crowded, with_sites),
-        Figure("bytes of Redis for each visitor in the window", each, 100, at_most=True),
+        with_sites,
+        crowded,
+        Figure("bytes of Redis for each visitor in the window", each_visitor, 100, at_most=True),
     ]
 
 
-async def _beside(service: Service, load: Load, bare: str, rounds: Rounds) -> list[float]:
-    """Return what each round answered in a second, as a share of what the bare handler did."""
-    return [own / theirs for own, theirs in await in_turns((service.public, load), (bare, BARE_HIT), rounds)]
+async def _register(place: Place, service: Service, sites: int) -> None:
+    """Register sites, and wait until the service knows them."""
+    await place.add_sites(sites)
+    while (await service.samples())["counter_sites", ""] < sites:
+        pass
 
 
 async def _come(service: Service, visitors: int, rounds: Rounds) -> None:
@@ -51,8 +76,3 @@ async def _come(service: Service, visitors: int, rounds: Rounds) -> None:
     walk = replace(HIT, kind="walk", visitors=visitors)
     while sent < visitors:
         sent += (await send(service.public, replace(walk, first=sent), 3 * rounds.seconds)).requests
-
-
-def _compare(name: str, now: list[float], before: list[float]) -> Figure:
-    raw = [f"{one:.2f}/{other:.2f}" for one, other in zip(now, before, strict=True)]
-    return Figure(name, median(now) / median(before), 0.9, raw=raw)

@@ -3,49 +3,55 @@
 Each worker has as many connections as the one has: whoever adds workers does so for more load.
 """
 
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from statistics import median
 
 from bench.cores import cpu_seconds, family
 from bench.figures import HIT, Figure, Rounds, all_counted
-from bench.load import send
-from bench.place import Place
+from bench.load import Load, send
+from bench.place import Place, Service, place
 
 WARM_SECONDS = 2
 
 
-async def workers(place: Place, rounds: Rounds) -> list[Figure]:
-    """Serve with one worker and with two in turns, and compare the time of all processes of the service for a hit.
+async def workers(here: Place, rounds: Rounds) -> list[Figure]:
+    """Let a service of one worker and one of two take turns, and compare what a hit takes all their processes.
 
-    One worker is measured before and after two, and the mean taken.
+    Each has stores of its own, as whoever rolls up works for both otherwise.
     """
-    await place.add_sites(0)
+    folder = here.folder / "two"
+    folder.mkdir(mode=0o711)
     ratios, raw = [], []
-    before = await _cost_us(place, 1, rounds.seconds)
-    for _ in range(rounds.number):
-        two, after = [await _cost_us(place, number, rounds.seconds) for number in (2, 1)]
-        one, before = (before + after) / 2, after
-        ratios.append(two / one)
-        raw.append(f"{two:.1f}/{one:.1f} µs")
-    return [
-        Figure(
-            f"CPU of a hit, two workers ÷ one, {HIT.connections} connections each",
-            median(ratios),
-            1.1,
-            at_most=True,
-            raw=raw,
-        )
-    ]
+    async with AsyncExitStack() as stack:
+        there = await stack.enter_async_context(place(folder))
+        services = []
+        for number, where in enumerate((here, there), 1):
+            await where.add_sites(0)
+            service = await stack.enter_async_context(
+                where.serving(pinned_to=None, COUNTER_WORKERS=str(number))
+            )
+            load = replace(HIT, connections=number * HIT.connections)
+            await send(service.public, load, WARM_SECONDS)
+            services.append((service, load))
+        counted = [await service.samples() for service, _load in services]
+        for _ in range(rounds.number):
+            one, two = await _costs_us(services, rounds)
+            ratios.append(two / one)
+            raw.append(f"{two:.1f}/{one:.1f} µs")
+        for (service, _load), before in zip(services, counted, strict=True):
+            all_counted(before, await service.samples())
+    name = f"CPU of a hit, two workers ÷ one, {HIT.connections} connections each"
+    return [Figure(name, median(ratios), 1.1, at_most=True, raw=raw)]
 
 
-async def _cost_us(place: Place, number: int, seconds: float) -> float:
-    """Return how long a hit takes all processes of a service with so many workers, in µs."""
-    async with place.serving(pinned_to=None, COUNTER_WORKERS=str(number)) as service:
-        await send(service.public, HIT, WARM_SECONDS)
-        processes, counted = family(service.process.pid), await service.samples()
-        load = replace(HIT, connections=number * HIT.connections)
-        before = sum(map(cpu_seconds, processes))
-        answered = await send(service.public, load, seconds)
-        used = sum(map(cpu_seconds, processes)) - before
-        all_counted(counted, await service.samples())
-    return used / answered.requests * 1e6
+async def _costs_us(services: list[tuple[Service, Load]], rounds: Rounds) -> list[float]:
+    """Return how long a hit takes all processes of each service, in µs; they take turns."""
+    used, answered = [0.0] * len(services), [0] * len(services)
+    for _ in range(rounds.turns):
+        for which, (service, load) in enumerate(services):
+            processes = family(service.process.pid)
+            before = sum(map(cpu_seconds, processes))
+            answered[which] += (await send(service.public, load, rounds.turn_seconds)).requests
+            used[which] += sum(map(cpu_seconds, processes)) - before
+    return [1e6 * seconds / hits for seconds, hits in zip(used, answered, strict=True)]

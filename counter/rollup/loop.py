@@ -13,6 +13,8 @@ from counter.database import Connection, connected, read_query
 from counter.errors import AggregatesUnavailableError, CounterError
 from counter.metrics import RollupMetrics
 from counter.rollup.anomalies import Anomalies
+from counter.rollup.pace import Pace
+from counter.rollup.portions import Rest
 from counter.rollup.retention import Retention
 from counter.rollup.rollup import Rollup
 
@@ -21,8 +23,6 @@ SILENT_ROLLUPS: Final = 6
 SILENT_SECONDS: Final = 60.0
 LOOK_MS: Final = 60_000
 """How often unusual sites are looked for."""
-BUCKET_SECONDS: Final = 0.00045
-"""How long the rollup of a bucket takes at least, on average: done in a burst, it would hold up hits."""
 
 log = structlog.get_logger(__name__)
 
@@ -102,7 +102,7 @@ class RollupLoop:
             with self._metrics.seconds.time():
                 last_id, adjusted = await aggregates.adjusted_since(self._last_adjustment)
                 await self._rollup.clear_removed(aggregates)
-                report = await self._rollup.run(aggregates, self._clock(), adjusted, self._rest)
+                report = await self._rollup.run(aggregates, self._clock(), adjusted, self._rest())
         except AggregatesUnavailableError:
             self._metrics.failures.inc()
             raise
@@ -127,9 +127,15 @@ class RollupLoop:
     async def _pause(self) -> None:
         await self._wait(self._seconds)
 
-    async def _rest(self, buckets: int, took_seconds: float) -> None:
-        if took_seconds < buckets * BUCKET_SECONDS:
-            await self._wait(buckets * BUCKET_SECONDS - took_seconds)
+    def _rest(self) -> Rest:
+        """Return what rests between the steps of a rollup that begins now."""
+        pace = Pace(asyncio.get_running_loop().time)
+
+        async def rest(buckets: int) -> None:
+            if seconds := pace.rest_seconds(buckets):
+                await self._wait(seconds)
+
+        return rest
 
     async def _wait(self, seconds: float) -> None:
         """Wait unless we are to stop."""

@@ -1,7 +1,7 @@
 """Many things, some at a time, so that hits have their turn in between."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -12,6 +12,13 @@ NAMES: Final = 1000
 """How many names are looked at before hits have their turn."""
 
 T = TypeVar("T")
+
+Rest = Callable[[int], Awaitable[None]]
+"""Is told how many buckets a step of a rollup was about; returns when the next may begin."""
+
+
+async def no_rest(_buckets: int) -> None:
+    """Let the next step begin at once."""
 
 
 async def parsed(names: Iterable[bytes], at_once: int = NAMES) -> AsyncGenerator[list[BucketName]]:

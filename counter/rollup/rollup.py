@@ -4,9 +4,8 @@ Each step may be repeated, cut short or run twice at once: rows hold absolute va
 a bucket is settled only as it was read, and a base replaces only the one it was made from.
 """
 
-import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Final
@@ -15,18 +14,22 @@ import structlog
 
 from counter.aggregates.store import AggregateStore, RowKey
 from counter.buckets.keys import BucketName, LaneKeys
-from counter.buckets.store import BucketStore
+from counter.buckets.store import ENOUGH_PAGES, BucketStore
 from counter.buckets.stored import Fold, StoredBucket
 from counter.errors import BucketsCorruptError, GenerationEndedError, UnknownSiteError
 from counter.rollup.bases import earlier_sketches, make_bases, make_closing, make_fold
-from counter.rollup.portions import chunks, parsed
+from counter.rollup.portions import Rest, chunks, no_rest, parsed
 from counter.rollup.report import Report, apart
 from counter.rollup.rows import SiteIds, lone_rows, make_rows, row_key
 from counter.sites.model import Site
 from counter.steps import Passing, Step, go_on
 
-BUCKETS: Final = 100
-"""How many buckets are read, written and confirmed together: hits wait some ms for that."""
+BUCKETS: Final = 200
+"""How many buckets are written and confirmed together.
+
+With fewer, a worker that is busy with hits falls behind: each question of a step waits for its turn."""
+READ_BUCKETS: Final = 50
+"""How many buckets are read together: meanwhile Redis takes no hits."""
 FOLDS: Final = 50
 """How many sites get a new base together."""
 
@@ -37,14 +40,8 @@ GRACE_MS: Final = 60_000
 """A day is closed this long after its end, so that hits under way still find its bucket."""
 
 FindSite = Callable[[str], Site | None]
-Rest = Callable[[int, float], Awaitable[None]]
-"""Is told how many buckets a step was about and how many seconds it took; returns when the next may begin."""
 
 log = structlog.get_logger(__name__)
-
-
-async def no_rest(_buckets: int, _took_seconds: float) -> None:
-    """Let the next step begin at once."""
 
 
 class Rollup:
@@ -82,17 +79,15 @@ class Rollup:
             BucketsUnavailableError, AggregatesUnavailableError: what was not done is done by the next run.
             BucketsCorruptError: so much cannot be read that there is no use in going on.
         """
-        reports, corrupt, now = [], 0, asyncio.get_running_loop().time
+        reports, corrupt = [], 0
         for lane in self._buckets.lanes:
-            began = now()
             async with aclosing(self._run_lane(lane, aggregates, now_ms, set(adjusted))) as steps:
                 async for report in steps:
                     reports.append(report)
                     corrupt += report.corrupt
                     if corrupt > MOST_CORRUPT:
                         raise BucketsCorruptError("many buckets cannot be read")
-                    await rest(report.rows, now() - began)
-                    began = now()
+                    await rest(report.rows)
         return Report.sum(reports)
 
     async def refresh_base(self, site: str, aggregates: AggregateStore, now_ms: int) -> Report:
@@ -238,12 +233,14 @@ class Rollup:
     async def _write(
         self, lane: LaneKeys, names: Sequence[BucketName], generation: str, aggregates: AggregateStore
     ) -> Report:
-        reports = []
+        reports, stored = [], list[StoredBucket]()
         while names:
-            read, stored = await self._buckets.read_first(lane, generation, names)
-            self._passing(Step.BUCKETS_READ)
-            reports.append(await self._confirm(lane, stored, generation, aggregates))
-            names = names[read:]
+            read, found = await self._buckets.read_first(lane, generation, names[:READ_BUCKETS])
+            names, stored = names[read:], stored + found
+            if not names or sum(len(bucket.pages) for bucket in stored) >= ENOUGH_PAGES:
+                self._passing(Step.BUCKETS_READ)
+                reports.append(await self._confirm(lane, stored, generation, aggregates))
+                stored = []
         return Report.sum(reports)
 
     async def _confirm(

@@ -17,8 +17,9 @@ from counter.buckets.store import BucketStore
 from counter.config import Settings
 from counter.database import Connection
 from counter.rollup.loop import RollupLoop
+from counter.rollup.portions import Rest, no_rest
 from counter.rollup.report import Report
-from counter.rollup.rollup import FindSite, Rest, Rollup, no_rest
+from counter.rollup.rollup import FindSite, Rollup
 from counter.steps import Passing, Step
 from counter.surroundings import TraceMetrics
 from counter.tracing.tracing import Attributes, Place, Role, Tracing

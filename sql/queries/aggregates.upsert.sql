@@ -10,6 +10,7 @@
 -- the buckets: $4 site ids, $5 days, $6 lanes, $7 generations, $8 parts, $9 views, $10 visits, $11 visitors, $12 bots,
 -- $13 views and $14 visits of the hours (as JSON), $15 HyperLogLogs, $16 versions, $17 tokens (as JSON);
 -- their pages: $18 number of the bucket (from 1), $19 id, below zero if it is new, $20 views
+-- Numbers come as the text of an array.
 with held as (
     select set_config('idle_in_transaction_session_timeout', '30s', true), generation
     from generations
@@ -26,8 +27,9 @@ bucket as materialized (
         ) as is_removed,
         (bucket.day <= carried.pages_through and bucket.part <= carried.pages_part) is true as are_pages_removed
     from unnest(
-        $4::integer[], $5::date[], $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
-        $12::bigint[], $13::text[], $14::text[], $15::bytea[], $16::bigint[], $17::text[]
+        $4::text::integer[], $5::date[], $6::text[], $7::text[], $8::text::bigint[], $9::text::bigint[],
+        $10::text::bigint[], $11::text::bigint[], $12::text::bigint[], $13::text[], $14::text[], $15::bytea[],
+        $16::text::bigint[], $17::text[]
     ) with ordinality as bucket (
         site_id, day, lane, generation, part, views, visits, visitors, bots, hour_views, hour_visits, hyperloglog,
         version, tokens, number
@@ -72,7 +74,7 @@ written as (
 shown as materialized (
     select
         shown.page_id, day, lane, generation, part, shown.views, are_pages_removed
-    from unnest($18::bigint[], $19::bigint[], $20::bigint[]) as shown (number, page_id, views)
+    from unnest($18::text::bigint[], $19::text::bigint[], $20::text::bigint[]) as shown (number, page_id, views)
     join bucket on bucket.number = shown.number
     where (select is_open and are_alone from judged) and not is_removed and (select count(*) >= 0 from written)
 ),
