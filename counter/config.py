@@ -73,7 +73,8 @@ class Settings(BaseSettings):
         ge=1,
         le=64,
         description="Processes of `counter serve` that share the public listener, about one for each core; "
-        "beyond 1 a parent starts them. What is said of a worker holds for each of them.",
+        "beyond 1 a parent starts them. With as many as this process may use cores, each keeps to one. "
+        "What is said of a worker holds for each of them.",
     )
     worker_silent_seconds: float = Field(
         30.0,

@@ -9,6 +9,7 @@ from counter.commands.running import counts, database, runs, say, stop_on_parent
 from counter.config import Settings, describe, take_variables
 from counter.database import migrate, revert
 from counter.supervisor import VARIABLES, Supervisor
+from counter.workers.cores import keep_to_own_core
 from counter.workers.parent import serve_with_workers
 from counter.workers.worker import work
 
@@ -40,7 +41,7 @@ async def serve_command(settings: Settings, *, workers: int | None) -> None:
 
 
 @click.command("worker", hidden=True)
-@click.option("--number", type=int, required=True, help="Of its place; for whoever looks at the processes.")
+@click.option("--number", type=int, required=True, help="Of its place, from 1.")
 @click.option("--public", type=int, multiple=True, required=True, help="Descriptors that all workers share.")
 @click.option("--admin", type=int, required=True, help="Descriptor on which the parent asks.")
 @click.option("--parent", type=int, required=True, help="Descriptor of the channel to the parent.")
@@ -49,13 +50,14 @@ async def serve_command(settings: Settings, *, workers: int | None) -> None:
 async def worker_command(
     settings: Settings,
     *,
-    number: int,  # noqa: ARG001 - `ps` shows it
+    number: int,
     public: tuple[int, ...],
     admin: int,
     parent: int,
     limits: int | None,
 ) -> None:
     """Be one of the workers of `serve`."""
+    keep_to_own_core(number, settings.workers)
     stop = stop_on_parent()
     await work(settings, public, admin, parent, limits, stop=stop.asked, hurry=stop.hurry)
 

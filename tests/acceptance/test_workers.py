@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import socket
 from contextlib import AsyncExitStack
@@ -146,6 +147,23 @@ async def test_teams_follow_each_other_under_load(
         assert await second.ended() == 0
     assert visitors.complaints == {}
     assert await stored_views(settings) == visitors.acknowledged
+
+
+async def test_each_worker_keeps_to_a_core_of_its_own(launcher: Launcher, settings: Settings) -> None:
+    """With as many workers as cores each stays on one, also the one that takes the place of a dead one."""
+    cores = sorted(os.sched_getaffinity(0))
+    several = await launcher.start(COUNTER_WORKERS=str(max(2, len(cores))))
+    if len(cores) > 1:
+        assert [worker.cpu_affinity() for worker in workers_of(several)] == [[core] for core in cores]
+        victim = workers_of(several)[-1]
+        victim.kill()
+        await gone([victim])
+        await ready_again(several)
+        assert workers_of(several)[-1].cpu_affinity() == [cores[-1]]
+    several.signal()
+    await several.ended()
+    more = await launcher.start(COUNTER_WORKERS=str(len(cores) + 1))
+    assert [worker.cpu_affinity() for worker in workers_of(more)][1:] == [cores] * len(cores)
 
 
 async def test_second_signal_reaches_the_workers(launcher: Launcher, settings: Settings) -> None:
