@@ -15,6 +15,8 @@ from bench.place import SITE, Place, Service
 HIT = Load("/v1/hits?quiet=1")
 BARE_HIT = replace(HIT, target="/hits")
 WIDGET = f"/v1/sites/{SITE}/widget"
+FEWEST = 5
+"""Measurements behind a median; a single round only shows that the bench works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Figure:
     Attributes:
         name: what is compared with what.
         must: the least, or with `at_most` the greatest, value that is good enough.
-        raw: what each round measured, for whoever doubts the median.
+        raw: what each turn or round measured, for whoever doubts the median.
     """
 
     name: str
@@ -55,6 +57,11 @@ class Rounds:
     turn_seconds: int = 1
 
     @property
+    def enough(self) -> int:
+        """How often something is measured that has one turn in a round, so that a median tells something."""
+        return max(FEWEST, self.number) if self.number > 1 else 1
+
+    @property
     def turns(self) -> int:
         """How often the sides take turns in a round."""
         return max(1, round(self.seconds / self.turn_seconds))
@@ -62,7 +69,7 @@ class Rounds:
     @property
     def unbroken(self) -> Self:
         """The same, but each side has one long turn, so that opening connections is little of it."""
-        return replace(self, turn_seconds=max(1, round(self.seconds)))
+        return replace(self, number=self.enough, turn_seconds=max(1, round(self.seconds)))
 
 
 Measure = Callable[[Place, Rounds], Awaitable[list[Figure]]]
@@ -80,19 +87,16 @@ async def ratio(
 async def in_turns(
     ours: tuple[str, Load], bare: tuple[str, Load], rounds: Rounds
 ) -> list[tuple[float, float]]:
-    """Return what two addresses answer in a second, for each round.
+    """Return what two addresses answer in a second, for each turn of ours; the reference has one before and after it.
 
-    They take turns second by second, and the reference is asked before and after each of ours: a machine slows
-    down while it is used, and others use it as well.
+    A turn is a second: a machine slows down while it is used, and others use it as well.
     """
-    found = []
-    for _ in range(rounds.number):
-        own, theirs = 0.0, (await send(*bare, rounds.turn_seconds)).per_second / 2
-        for _ in range(rounds.turns):
-            own += (await send(*ours, rounds.turn_seconds)).per_second
-            last = (await send(*bare, rounds.turn_seconds)).per_second
-            theirs += last
-        found.append((own / rounds.turns, (theirs - last / 2) / rounds.turns))
+    found, before = [], (await send(*bare, rounds.turn_seconds)).per_second
+    for _ in range(rounds.number * rounds.turns):
+        own = (await send(*ours, rounds.turn_seconds)).per_second
+        after = (await send(*bare, rounds.turn_seconds)).per_second
+        found.append((own, (before + after) / 2))
+        before = after
     return found
 
 
@@ -160,7 +164,7 @@ async def latency(place: Place, rounds: Rounds) -> list[Figure]:
     await place.add_sites(0)
     async with both(place) as (service, bare):
         ours, theirs, raw = [], [], []
-        for _ in range(rounds.number):
+        for _ in range(rounds.enough):
             for url, load, taken in ((bare, BARE_HIT, theirs), (service.public, HIT, ours)):
                 full = await send(url, load, rounds.seconds)
                 pause_ms = round(load.connections / (full.per_second / 2) * 1000 - full.p50_us / 1000)

@@ -91,9 +91,9 @@ async def history(place: Place, rounds: Rounds) -> list[Figure]:
                 _check(len(found), len(months.starts) + (today - months.singly).days)
 
             with settled():
-                by_day, by_month = await _timed(days, rounds.number), await _timed(sums, rounds.number)
-                totals = await _timed(total, rounds.number)
-    over_http = await _over_http(place, [site.key for site in sites], ten_years, rounds.number)
+                by_day, by_month = await _timed(days, rounds.enough), await _timed(sums, rounds.enough)
+                totals = await _timed(total, rounds.enough)
+    over_http = await _over_http(place, [site.key for site in sites], ten_years, rounds.enough)
     return [
         _figure(f"ms for ten years of a site by day among {rows:,} rows, median", by_day, 0.5),
         _figure("ms for the same by month", by_month, 0.5),

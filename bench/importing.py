@@ -97,14 +97,14 @@ async def importing(place: Place, rounds: Rounds) -> list[Figure]:
     lines = max(3000, round(LINES * min(1.0, rounds.seconds)))
     log = place.folder / "access.log"
     log.write_text("".join(log_lines(lines)), encoding="utf-8")
-    await place.add_sites(rounds.number)
+    await place.add_sites(rounds.enough)
     environment = {
         **os.environ,
         "COUNTER_REDIS_URL": place.valkey.url,
         "COUNTER_DATABASE_URL": place.postgres.url,
     }
     ratios, raw = [], []
-    for number in range(rounds.number):
+    for number in range(rounds.enough):
         bare = await _seconds(["bench.bare_log", str(log)], environment, f"{lines}\n")
         site = f"{SITE}-{number}"
         ours = await _seconds(

@@ -1,8 +1,8 @@
 """The rollup of many sites, and what hits feel of it.
 
 The bench holds the lease of the rollup while it makes all sites dirty; then the service may have it, and rolls up
-again and again, almost without a pause, while hits go on. What hits feel of it is measured in turns: while the
-service has the lease, and rolls up what there is, and while the bench has it, and nobody does.
+again and again, almost without a pause, while hits go on. Hits are measured in turns: while the service has the lease,
+and rolls up what there is, and before and after that, while the bench has it, and nobody does.
 """
 
 import asyncio
@@ -28,8 +28,6 @@ PAUSE_SECONDS = 0.05
 """Between two rollups: ten seconds as it comes, but here hits are measured while one goes on."""
 LEAST_SECONDS = 6
 """Of each side, so that a rollup ends while hits go on."""
-TURNS = 2
-"""In a round, each as long as a round of other figures is: a rollup begins with a look at what there is to do."""
 WALK_SECONDS = 2
 DONE_SECONDS = 60
 LOOK_SECONDS = 0.01
@@ -40,14 +38,6 @@ NAME_PAGES = """
 END_LEADER = (
     "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'counter rollup'"
 )
-
-LEADS = """
-    select exists (
-        select from pg_locks join pg_stat_activity using (pid)
-        where locktype = 'advisory' and granted and application_name = 'counter rollup'
-            and (classid::bigint << 32 | objid::bigint) = $1::bigint
-    )
-"""
 
 
 class Rolled(NamedTuple):
@@ -76,7 +66,7 @@ async def rollup(place: Place, rounds: Rounds) -> list[Figure]:
     seconds = max(LEAST_SECONDS, rounds.seconds)
     alone, beside, hits, raw = [], [], [], []
     async with place.serving(COUNTER_ROLLUP_SECONDS=str(PAUSE_SECONDS)) as service:
-        for _ in range(rounds.number):
+        for _ in range(rounds.enough):
             async with _lease_held(place):
                 await _make_dirty(service, load)
                 before = await Rolled.by(service)
@@ -85,11 +75,15 @@ async def rollup(place: Place, rounds: Rounds) -> list[Figure]:
                 await _make_dirty(service, load)
                 await place.rewrite_log()
                 counts = await service.samples()
+                first = (await send(service.public, load, seconds)).per_second
                 before = await Rolled.by(service)
-            await send(service.public, load, seconds)
+            during = (await send(service.public, load, seconds)).per_second
             beside.append(await _took(place, service, before))
-            during, without = await _in_turns(place, service, load, rounds)
+            async with _lease_held(place):
+                await _make_dirty(service, load)
+                last = (await send(service.public, load, seconds)).per_second
             all_counted(counts, await service.samples())
+            without = (first + last) / 2
             hits.append(during / without)
             raw.append(f"{during:.0f}/{without:.0f}")
     return [
@@ -107,25 +101,6 @@ async def _lease_held(place: Place) -> AsyncGenerator[None]:
             while not await connection.fetchval(read_query("rollup.try_lease"), LEASE_KEY):
                 await connection.execute(END_LEADER)
         yield
-
-
-async def _in_turns(place: Place, service: Service, load: Load, rounds: Rounds) -> tuple[float, float]:
-    """Return how many hits were answered in a second while the service rolled up, and while nobody did."""
-    during = without = 0.0
-    async with _lease_held(place):
-        await _make_dirty(service, load)
-    for _ in range(TURNS):
-        await _until_it_leads(place)
-        during += (await send(service.public, load, rounds.seconds)).per_second
-        async with _lease_held(place):
-            without += (await send(service.public, load, rounds.seconds)).per_second
-    return during / TURNS, without / TURNS
-
-
-async def _until_it_leads(place: Place) -> None:
-    async with connected(place.postgres.url, "counter bench") as connection, asyncio.timeout(DONE_SECONDS):
-        while not await connection.fetchval(LEADS, LEASE_KEY):  # noqa: ASYNC110 - another process
-            await asyncio.sleep(0.01)
 
 
 async def _make_dirty(service: Service, load: Load) -> None:

@@ -13,6 +13,8 @@ from bench.load import Load, send
 from bench.place import Place, Service, place
 
 WARM_SECONDS = 2
+TURN = 2
+"""Seconds of a turn: the system counts a process's time in hundredths."""
 
 
 async def workers(here: Place, rounds: Rounds) -> list[Figure]:
@@ -35,8 +37,8 @@ async def workers(here: Place, rounds: Rounds) -> list[Figure]:
             await send(service.public, load, WARM_SECONDS)
             services.append((service, load))
         counted = [await service.samples() for service, _load in services]
-        for _ in range(rounds.number):
-            one, two = await _costs_us(services, rounds)
+        for _ in range(rounds.number * rounds.turns):
+            one, two = [await _cost_us(service, load, rounds) for service, load in services]
             ratios.append(two / one)
             raw.append(f"{two:.1f}/{one:.1f} µs")
         for (service, _load), before in zip(services, counted, strict=True):
@@ -45,13 +47,9 @@ async def workers(here: Place, rounds: Rounds) -> list[Figure]:
     return [Figure(name, median(ratios), 1.1, at_most=True, raw=raw)]
 
 
-async def _costs_us(services: list[tuple[Service, Load]], rounds: Rounds) -> list[float]:
-    """Return how long a hit takes all processes of each service, in µs; they take turns."""
-    used, answered = [0.0] * len(services), [0] * len(services)
-    for _ in range(rounds.turns):
-        for which, (service, load) in enumerate(services):
-            processes = family(service.process.pid)
-            before = sum(map(cpu_seconds, processes))
-            answered[which] += (await send(service.public, load, rounds.turn_seconds)).requests
-            used[which] += sum(map(cpu_seconds, processes)) - before
-    return [1e6 * seconds / hits for seconds, hits in zip(used, answered, strict=True)]
+async def _cost_us(service: Service, load: Load, rounds: Rounds) -> float:
+    """Return how long a hit takes all processes of a service, in µs."""
+    processes = family(service.process.pid)
+    before = sum(map(cpu_seconds, processes))
+    answered = await send(service.public, load, TURN * rounds.turn_seconds)
+    return 1e6 * (sum(map(cpu_seconds, processes)) - before) / answered.requests

@@ -99,9 +99,9 @@ class _Rows(NamedTuple):
         return [
             *(self.read_in or (None, None)),
             self.alone,
-            *(_numbers(sites), days, lanes, generations, _numbers(parts)),
+            *(_numbers(sites), _texts(map(str, days)), lanes, generations, _numbers(parts)),
             *map(_numbers, (views, visits, visitors, bots)),
-            *([_json(hours) for hours in column] for column in (hour_views, hour_visits)),
+            *(_texts(map(_numbers, column)) for column in (hour_views, hour_visits)),
             *(sketches, _numbers(versions)),
             [_json(each) for each in tokens],
         ]
@@ -288,6 +288,11 @@ def _key_columns(keys: Sequence[RowKey]) -> list[Sequence[object]]:
 def _numbers(values: Sequence[object]) -> str:
     """Spell an array of integers: a list takes the driver seven times as long, and Postgres hardly less."""
     return "{" + _json(values)[1:-1] + "}"
+
+
+def _texts(values: Iterable[str]) -> str:
+    """Spell an array of texts without quotes and backslashes."""
+    return "{" + ",".join([f'"{value}"' for value in values]) + "}"
 
 
 def _json(value: object) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
-from itertools import chain, repeat
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -16,7 +16,10 @@ from counter.errors import BucketsCorruptError
 BUCKET_KINDS: Final = ("day", "visitors", "pages", "changed")
 EARLIER_SECONDS: Final = 7 * 86_400
 HOURS: Final = range(24)
-_HOURS_OF: Final = {kind: [f"{kind}:{hour:02d}" for hour in HOURS] for kind in ("views", "visits")}
+_PLACES: Final = {
+    f"{kind}:{hour:02d}": (place, hour) for place, kind in enumerate(("views", "visits")) for hour in HOURS
+}
+"""Where the figure of a field goes: views or visits, and the hour."""
 _NAMES: Final = 4096
 """How many ends of names of buckets are remembered: sites share them."""
 
@@ -99,17 +102,16 @@ def stored_buckets(
 
 def _stored_bucket(name: BucketName, read: _Read, sketch: bytes) -> StoredBucket:
     day = dict(zip(read.fields[::2], map(int, read.fields[1::2]), strict=True))
-    return StoredBucket(
-        name=name,
-        part=day["part"],
-        version=day["version"],
-        counts=Counts(day.get("views", 0), day.get("visits", 0), read.visitors, day.get("bots", 0)),
-        hour_views=list(map(day.get, _HOURS_OF["views"], repeat(0))),
-        hour_visits=list(map(day.get, _HOURS_OF["visits"], repeat(0))),
-        sketch=sketch,
-        pages=dict(zip(read.pages[::2], map(int, read.pages[1::2]), strict=True)),
-        tokens={field.removeprefix(TOKEN): value for field, value in day.items() if field.startswith(TOKEN)},
-    )
+    hours, tokens = ([0] * 24, [0] * 24), dict[str, int]()
+    for field, value in day.items():
+        if field in _PLACES:
+            kind, hour = _PLACES[field]
+            hours[kind][hour] = value
+        elif field.startswith(TOKEN):
+            tokens[field[len(TOKEN) :]] = value
+    counts = Counts(day.get("views", 0), day.get("visits", 0), read.visitors, day.get("bots", 0))
+    pages = dict(zip(read.pages[::2], map(int, read.pages[1::2]), strict=True))
+    return StoredBucket(name, day["part"], day["version"], counts, *hours, sketch, pages, tokens)
 
 
 def open_bucket(name: bytes, views: bytes, visits: bytes, bots: bytes) -> OpenBucket:

@@ -8,9 +8,9 @@
 -- now has no rows, so none is looked for: the statement fails if somebody wrote one meanwhile.
 -- $1 lane and $2 generation in which they were read (null for an import), $3 whether each must be alone;
 -- the buckets: $4 site ids, $5 days, $6 lanes, $7 generations, $8 parts, $9 views, $10 visits, $11 visitors, $12 bots,
--- $13 views and $14 visits of the hours (as JSON), $15 HyperLogLogs, $16 versions, $17 tokens (as JSON);
+-- $13 views and $14 visits of the hours (texts of arrays), $15 HyperLogLogs, $16 versions, $17 tokens (as JSON);
 -- their pages: $18 number of the bucket (from 1), $19 id, below zero if it is new, $20 views
--- Numbers come as the text of an array.
+-- Days, numbers and hours come as the text of an array.
 with held as (
     select set_config('idle_in_transaction_session_timeout', '30s', true), generation
     from generations
@@ -27,9 +27,9 @@ bucket as materialized (
         ) as is_removed,
         (bucket.day <= carried.pages_through and bucket.part <= carried.pages_part) is true as are_pages_removed
     from unnest(
-        $4::text::integer[], $5::date[], $6::text[], $7::text[], $8::text::bigint[], $9::text::bigint[],
-        $10::text::bigint[], $11::text::bigint[], $12::text::bigint[], $13::text[], $14::text[], $15::bytea[],
-        $16::text::bigint[], $17::text[]
+        $4::text::integer[], $5::text::date[], $6::text[], $7::text[], $8::text::bigint[], $9::text::bigint[],
+        $10::text::bigint[], $11::text::bigint[], $12::text::bigint[], $13::text::text[], $14::text::text[],
+        $15::bytea[], $16::text::bigint[], $17::text[]
     ) with ordinality as bucket (
         site_id, day, lane, generation, part, views, visits, visitors, bots, hour_views, hour_visits, hyperloglog,
         version, tokens, number
@@ -52,7 +52,7 @@ written as (
     )
     select
         site_id, day, lane, generation, part, views, visits, visitors, bots,
-        translate(hour_views, '[]', '{}')::bigint[], translate(hour_visits, '[]', '{}')::bigint[],
+        hour_views::bigint[], hour_visits::bigint[],
         hyperloglog, version, tokens::jsonb
     from bucket
     where (select is_open and are_alone from judged) and not is_removed
