@@ -242,8 +242,7 @@ class Connections:
 
     def begin(self, connection: Connection) -> None:
         """Note that a request has come; its connection may be gone already."""
-        if connection in self._new or connection in self._idle:
-            self.leave(connection)
+        if self._idle.pop(connection, None) is not None or self._new.pop(connection, None) is not None:
             self._busy.add(connection)
 
     def finish(self, connection: Connection) -> None:

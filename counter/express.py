@@ -23,7 +23,7 @@ from prometheus_client import Histogram
 
 from counter.asked import Reply, Short
 from counter.errors import CounterError
-from counter.http import API_PREFIX, REQUEST_ID, new_request_id
+from counter.http import API_PREFIX, PROCESS, REQUEST_ID, next_request
 from counter.ready import EMPTY, Ready
 from counter.whole import body_of
 
@@ -68,7 +68,8 @@ class Express:
         self._of_sites: dict[tuple[str, str, str], Found] = {}
         self._seconds = seconds
         self._clocks: dict[tuple[str, int], Histogram] = {}
-        self._lines = "".join(f"\r\n{name}: {value}" for name, value in always.items())
+        lines = "".join(f"\r\n{name}: {value}" for name, value in always.items()).replace("%", "%%")
+        self._tail = f"\r\n{REQUEST_ID}: {PROCESS}%08x{lines}".encode()
         for route in routes:
             for way in {API_PREFIX, prefix}:
                 self._add(route._replace(path=way + route.path.removeprefix(API_PREFIX)))
@@ -105,7 +106,7 @@ class Express:
 
     def finish(self, route: Short, answer: Ready, seconds: float) -> None:
         """Complete the head of an answer, which took so long."""
-        answer.tail = f"\r\n{REQUEST_ID}: {new_request_id()}{self._lines}".encode()
+        answer.tail = self._tail % next_request()
         self._clock(route.path, answer.status).observe(seconds)
 
     def _add(self, route: Short) -> None:
@@ -119,7 +120,7 @@ class Express:
         before, _, rest = path.partition("/sites/")
         key, slash, last = rest.partition("/")
         found = self._of_sites.get((method, before + "/sites/", slash + last))
-        return found._replace(site=key) if found and key and "%" not in key else None
+        return Found(found.route, key) if found and key and "%" not in key else None
 
     def _clock(self, name: str, status: int) -> Histogram:
         clock = self._clocks.get((name, status))

@@ -86,7 +86,7 @@ def cacheable(  # noqa: PLR0917 - what a client sees of an answer, in this order
 
 def _knows(request: Asked, etag: str) -> bool:
     known = request.headers.get("If-None-Match")
-    return known is not None and etag in (tag.strip() for tag in known.split(","))
+    return known is not None and (known == etag or etag in (tag.strip() for tag in known.split(",")))
 
 
 _NO_CONTENT: Final[dict[int, Head]] = {
@@ -162,13 +162,19 @@ def strict_transport(seconds: int) -> dict[str, str]:
     return {"Strict-Transport-Security": f"max-age={seconds}"} if seconds else {}
 
 
-_process: Final = secrets.token_hex(4)
+PROCESS: Final = secrets.token_hex(4)
+"""How the ids of this process's requests begin."""
 _numbers: Final = count(secrets.randbelow(2**31))
 
 
 def new_request_id() -> str:
     """Return what joins an answer to what the log says of it; what a client sends in its place is ignored."""
-    return f"{_process}{next(_numbers) & 0xFFFFFFFF:08x}"
+    return f"{PROCESS}{next_request():08x}"
+
+
+def next_request() -> int:
+    """Return the number of the next request, with which its id ends."""
+    return next(_numbers) & 0xFFFFFFFF
 
 
 def error_middleware(metrics: HttpMetrics, always: Mapping[str, str] = EMPTY) -> Middleware:

@@ -55,6 +55,7 @@ class Snapshots:
         self._clock = clock
         self._answered = Labelled(metrics.snapshots)
         self._fresh_seconds = fresh_seconds
+        self._now = asyncio.get_running_loop().time
         self._kept: dict[str, _Kept] = {}
         self._flights: dict[str, _Flight] = {}
         self._begun = 0
@@ -82,7 +83,7 @@ class Snapshots:
     def kept(self, site: Site, before: int = 0) -> Snapshot | None:
         """Return the site's numbers if they are in memory, fresh, and of a later reading than `before`."""
         kept = self._kept.get(site.key)
-        if kept is None or kept.number <= before or kept.read_at <= _now() - self._fresh_seconds:
+        if kept is None or kept.number <= before or kept.read_at <= self._now() - self._fresh_seconds:
             return None
         self._answered["memory"].inc()
         return kept.snapshot
@@ -95,7 +96,7 @@ class Snapshots:
         return flight
 
     async def _read(self, site: Site, number: int) -> Snapshot:
-        began_at = _now()
+        began_at = self._now()
         try:
             snapshot = await self._read_live(site)
             self._answered["redis"].inc()
@@ -130,7 +131,3 @@ class Snapshots:
 def _look_at(task: "asyncio.Task[Snapshot]") -> None:
     if not task.cancelled():
         task.exception()  # those who waited may be gone
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
