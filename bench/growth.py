@@ -39,7 +39,7 @@ async def growth(here: Place, rounds: Rounds) -> list[Figure]:
             f"hits, {sites:,} registered sites ÷ 1",
             (large.public, few),
             (small.public, few),
-            rounds,
+            rounds.thrice,
             must=0.9,
         )
         await _register(there, small, sites)
@@ -51,7 +51,7 @@ async def growth(here: Place, rounds: Rounds) -> list[Figure]:
             f"hits, {visitors:,} visitors ÷ 1,000",
             (large.public, many),
             (small.public, few),
-            rounds,
+            rounds.thrice,
             must=0.9,
         )
         for service, at_first in zip((large, small), counted, strict=True):

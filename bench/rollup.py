@@ -28,6 +28,8 @@ PAUSE_SECONDS = 0.05
 """Between two rollups: ten seconds as it comes, but here hits are measured while one goes on."""
 LEAST_SECONDS = 6
 """Of each side, so that a rollup ends while hits go on."""
+TURNS = 2
+"""Of hits beside rollups in a round."""
 WALK_SECONDS = 2
 DONE_SECONDS = 60
 LOOK_SECONDS = 0.01
@@ -77,15 +79,17 @@ async def rollup(place: Place, rounds: Rounds) -> list[Figure]:
                 counts = await service.samples()
                 first = (await send(service.public, load, seconds)).per_second
                 before = await Rolled.by(service)
-            during = (await send(service.public, load, seconds)).per_second
-            beside.append(await _took(place, service, before))
-            async with _lease_held(place):
-                await _make_dirty(service, load)
-                last = (await send(service.public, load, seconds)).per_second
+            for _ in range(TURNS):
+                during = (await send(service.public, load, seconds)).per_second
+                beside.append(await _took(place, service, before))
+                async with _lease_held(place):
+                    await _make_dirty(service, load)
+                    last = (await send(service.public, load, seconds)).per_second
+                    before = await Rolled.by(service)
+                without, first = (first + last) / 2, last
+                hits.append(during / without)
+                raw.append(f"{during:.0f}/{without:.0f}")
             all_counted(counts, await service.samples())
-            without = (first + last) / 2
-            hits.append(during / without)
-            raw.append(f"{during:.0f}/{without:.0f}")
     return [
         _seconds(f"s for the rollup of {SITES:,} dirty sites", alone),
         _seconds("the same beside as many hits as there can be", beside),

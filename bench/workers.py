@@ -37,7 +37,7 @@ async def workers(here: Place, rounds: Rounds) -> list[Figure]:
             await send(service.public, load, WARM_SECONDS)
             services.append((service, load))
         counted = [await service.samples() for service, _load in services]
-        for _ in range(rounds.number * rounds.turns):
+        for _ in range(rounds.thrice.number * rounds.turns):
             one, two = [await _cost_us(service, load, rounds) for service, load in services]
             ratios.append(two / one)
             raw.append(f"{two:.1f}/{one:.1f} µs")
