@@ -12,7 +12,7 @@ from counter.hits.admission import Sender, Verdict, judge
 from counter.hits.limits import Guest, Limits
 from counter.hits.signing import ANYBODY, LIFE_SECONDS, sign
 from counter.hits.visitors import network_of, visitor_id
-from counter.sites.calendar import DAY, Span
+from counter.sites.calendar import Span
 from counter.sites.model import Site
 
 FindSender = Callable[[Asked, str], Sender]
@@ -123,14 +123,14 @@ class Gate:
 
     def _known_salts(self, span: Span) -> "_DaySalts | None":
         today = self._salts.known(span.day)
-        before = self._salts.known(span.day - DAY) if span.carries else None
+        before = self._salts.known(span.day_before) if span.carries else None
         if today is None or (span.carries and before is None):
             return None
         return _DaySalts(today, before)
 
     async def _salts_of(self, span: Span) -> "_DaySalts":
         today = await self._salts.of(span.day)
-        return _DaySalts(today, await self._salts.of(span.day - DAY) if span.carries else None)
+        return _DaySalts(today, await self._salts.of(span.day_before) if span.carries else None)
 
 
 class _Entered(msgspec.Struct, frozen=True, gc=False):

@@ -16,6 +16,7 @@ class Span:
 
     Attributes:
         day: the local date.
+        day_before: the local date before it: the day before, but where a zone has skipped one.
         hour: the local hour, 0 to 23. An hour that the end of summer time repeats is one hour here.
         carries: a visit of the day before may still go on, so visitors are also looked up
             under that day's salt.
@@ -24,6 +25,7 @@ class Span:
     start_ms: int
     end_ms: int
     day: date
+    day_before: date
     hour: int
     carries: bool
 
@@ -60,7 +62,7 @@ def calendar_for(time_zone: str, carry_ms: int) -> Callable[[int], Span]:
         carry_ms: how long after midnight a visit of the day before may go on.
     """
     zone = ZoneInfo(time_zone)
-    last = Span(0, 0, date.min, 0, carries=False)
+    last = Span(0, 0, date.min, date.min, 0, carries=False)
 
     def span_of(at_ms: int) -> Span:
         nonlocal last
@@ -76,13 +78,14 @@ def find_span(zone: ZoneInfo, carry_ms: int, at_ms: int) -> Span:
     """Return the span around `at_ms`, computed from the zone's rules alone."""
     local = _local(zone, at_ms)
     start, end = _hour_bounds(zone, at_ms)
-    carried_until = day_start_ms(zone, local.date()) + carry_ms
+    begins_ms = day_start_ms(zone, local.date())
+    carried_until = begins_ms + carry_ms
     carries = at_ms < carried_until
     if carries:
         end = min(end, carried_until)
     else:
         start = max(start, carried_until)
-    return Span(start, end, local.date(), local.hour, carries)
+    return Span(start, end, local.date(), _local(zone, begins_ms - 1).date(), local.hour, carries)
 
 
 def day_start_ms(zone: ZoneInfo, day: date) -> int:

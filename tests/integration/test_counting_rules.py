@@ -1,6 +1,6 @@
 """The real Lua script against the model: equal whatever the visitors, times, zones and batches."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from itertools import count
 
 import pytest
@@ -82,8 +82,8 @@ def make_batch(site: Site, happened: list[Event]) -> Batch:
     """What the recorder would send."""
     batch = Batch()
     for event in happened:
-        day = site.span_of(event.at_ms).day
-        ids = person_id(event.person, day), person_id(event.person, day - timedelta(days=1))
+        span = site.span_of(event.at_ms)
+        ids = person_id(event.person, span.day), person_id(event.person, span.day_before)
         page = event.page if event.kind == "view" else ""
         batch.add(Hit(site, event.at_ms, Kind(event.kind), page, *ids))
     return batch
@@ -127,8 +127,16 @@ def expected_days(model: Model) -> dict[date, dict[str, object]]:
 
 EDGE_MS = 1_795_539_300_000
 """Five minutes before midnight in Vietnam."""
+SKIPPED_MS = 1_325_238_300_000
+"""A quarter of an hour before the day that Apia skipped."""
 
 
+@example(
+    journey=(
+        SiteSettings(time_zone="Pacific/Apia"),
+        [[Event(SKIPPED_MS, 0, "view", "/a"), Event(SKIPPED_MS + 1_799_999, 0, "view", "/a")]],
+    )
+)
 @example(
     journey=(
         SiteSettings(),

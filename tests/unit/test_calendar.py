@@ -44,7 +44,9 @@ def telling_instants(draw: st.DrawFn, zone: ZoneInfo) -> int:
 def check_span(zone: ZoneInfo, carry_ms: int, span: Span, at_ms: int, share: float) -> None:
     assert span.start_ms <= at_ms < span.end_ms
     inside = span.start_ms + int((span.end_ms - 1 - span.start_ms) * share)
-    carried_until = first_instant(zone, span.day) + carry_ms
+    begins_ms = first_instant(zone, span.day)
+    carried_until = begins_ms + carry_ms
+    assert span.day_before == local(zone, begins_ms - 1).date()
     for instant in (span.start_ms, at_ms, inside, span.end_ms - 1):
         there = local(zone, instant)
         assert (there.date(), there.hour) == (span.day, span.hour)
