@@ -10,16 +10,12 @@ import msgspec
 
 from counter.buckets.base import Counts, OpenBucket
 from counter.buckets.keys import BucketName, LaneKeys
-from counter.buckets.stored import TOKEN, Fold, StoredBucket
+from counter.buckets.stored import Fold, StoredBucket
 from counter.errors import BucketsCorruptError
 
 BUCKET_KINDS: Final = ("day", "visitors", "pages", "changed")
-EARLIER_SECONDS: Final = 7 * 86_400
 HOURS: Final = range(24)
-_PLACES: Final = {
-    f"{kind}:{hour:02d}": (place, hour) for place, kind in enumerate(("views", "visits")) for hour in HOURS
-}
-"""Where the figure of a field goes: views or visits, and the hour."""
+EARLIER_SECONDS: Final = 7 * 86_400
 _NAMES: Final = 4096
 """How many ends of names of buckets are remembered: sites share them."""
 
@@ -73,12 +69,23 @@ def count_online(lane: LaneKeys, after_ms: Mapping[str, int]) -> Call:
     return Call("count_online", [lane.generation], [lane.site_prefix, packed])
 
 
-class _Read(NamedTuple):
-    """A bucket in the reply of `read_buckets`; one that is gone has no fields."""
+class _Read(msgspec.Struct, array_like=True, gc=False):
+    """A bucket in the reply of `read_buckets`; one that is gone has nothing."""
 
+    part: int = 0
+    version: int = 0
+    views: int = 0
+    visits: int = 0
     visitors: int = 0
-    fields: list[str] = []  # noqa: RUF012 - a default of a tuple, which nobody changes
-    pages: list[str] = []  # noqa: RUF012
+    bots: int = 0
+    hours: list[int] = []
+    tokens: list[str] = []
+    pages: list[str] = []
+    page_views: list[int] = []
+
+
+_READ: Final = msgspec.msgpack.Decoder(list[_Read], strict=False)
+"""Numbers come as Redis keeps them, as texts."""
 
 
 def stored_buckets(
@@ -90,28 +97,24 @@ def stored_buckets(
         BucketsCorruptError: it is none.
     """
     try:
-        found = msgspec.msgpack.decode(packed, type=list[_Read])
+        found = _READ.decode(packed)
         return len(found), [
             _stored_bucket(name, read, sketch)
             for name, read, sketch in zip(names, found, sketches, strict=False)
-            if read.fields
+            if read.part
         ]
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, KeyError) as error:
+    except (msgspec.DecodeError, ValueError, IndexError) as error:
         raise BucketsCorruptError("a bucket cannot be read") from error
 
 
 def _stored_bucket(name: BucketName, read: _Read, sketch: bytes) -> StoredBucket:
-    day = dict(zip(read.fields[::2], map(int, read.fields[1::2]), strict=True))
-    hours, tokens = ([0] * 24, [0] * 24), dict[str, int]()
-    for field, value in day.items():
-        if field in _PLACES:
-            kind, hour = _PLACES[field]
-            hours[kind][hour] = value
-        elif field.startswith(TOKEN):
-            tokens[field[len(TOKEN) :]] = value
-    counts = Counts(day.get("views", 0), day.get("visits", 0), read.visitors, day.get("bots", 0))
-    pages = dict(zip(read.pages[::2], map(int, read.pages[1::2]), strict=True))
-    return StoredBucket(name, day["part"], day["version"], counts, *hours, sketch, pages, tokens)
+    counts = Counts(read.views, read.visits, read.visitors, read.bots)
+    hours = [0] * 48
+    for place, figure in zip(read.hours[::2], read.hours[1::2], strict=True):
+        hours[place] = figure
+    tokens = dict(zip(read.tokens[::2], map(int, read.tokens[1::2]), strict=True))
+    pages = dict(zip(read.pages, read.page_views, strict=True))
+    return StoredBucket(name, read.part, read.version, counts, hours[:24], hours[24:], sketch, pages, tokens)
 
 
 def open_bucket(name: bytes, views: bytes, visits: bytes, bots: bytes) -> OpenBucket:
@@ -120,14 +123,14 @@ def open_bucket(name: bytes, views: bytes, visits: bytes, bots: bytes) -> OpenBu
     return OpenBucket(day, generation, Counts(int(views), int(visits), 0, int(bots)))
 
 
-def bucket_names(members: Iterable[Any]) -> set[BucketName]:
-    """Read a set of names of buckets.
+def bucket_names(members: Iterable[bytes]) -> list[BucketName]:
+    """Read names of buckets, in the order in which they come.
 
     Raises:
         BucketsCorruptError: one of them is none.
     """
     try:
-        return {_bucket_name(member) for member in members}
+        return [_bucket_name(member) for member in members]
     except ValueError as error:
         raise BucketsCorruptError("the list of buckets holds a foreign name") from error
 

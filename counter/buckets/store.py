@@ -169,15 +169,17 @@ class BucketStore:
     async def bucket_names(self, lane: LaneKeys) -> tuple[set[BucketName], set[BucketName]]:
         """Return the names of the lane's open buckets and of those that changed since their rollup."""
         opened, dirty = await self.list_buckets(lane)
-        return bucket_names(opened), bucket_names(dirty)
+        return set(bucket_names(opened)), set(bucket_names(dirty))
 
-    async def list_buckets(self, lane: LaneKeys) -> tuple[list[bytes], list[bytes]]:
-        """Return the same as `bucket_names` reads it, which takes a while where there are many."""
+    async def list_buckets(
+        self, lane: LaneKeys, *, changed_alone: bool = False
+    ) -> tuple[list[bytes], list[bytes]]:
+        """Return the same as `bucket_names` reads it; or only those that changed, and none as open."""
         async with self._servers.asking(lane) as redis, redis.pipeline(transaction=False) as pipe:
-            pipe.smembers(lane.open)
-            pipe.smembers(lane.dirty)
-            opened, dirty = await pipe.execute()
-        return list(opened), list(dirty)
+            for key in (lane.dirty,) if changed_alone else (lane.dirty, lane.open):
+                pipe.smembers(key)
+            dirty, *opened = map(list, await pipe.execute())
+        return (opened[0] if opened else []), dirty
 
     async def count_dirty(self) -> int:
         """Return how many buckets changed since their rollup, over all lanes, which all have to answer."""

@@ -1,14 +1,11 @@
 """What the store takes and gives: buckets as of one moment, indexes, folds. Pure."""
 
 from datetime import date
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from counter.buckets.base import Counts
 from counter.buckets.keys import BucketName
 from counter.errors import BucketsCorruptError
-
-TOKEN: Final = "token:"  # noqa: S105 - no password
-"""Before the name of a worker: the field of a bucket with the last batch of this worker that it has."""
 
 
 class StoredBucket(NamedTuple):

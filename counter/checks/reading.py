@@ -16,7 +16,7 @@ from counter.checks.durable import DurableAudit, DurableSums
 from counter.clock import Clock
 from counter.errors import BucketsCorruptError, GenerationEndedError
 from counter.rollup.bases import make_bases
-from counter.rollup.rollup import GRACE_MS
+from counter.rollup.closing import is_over
 from counter.rollup.rows import row_key
 from counter.sites.model import Site
 
@@ -128,7 +128,10 @@ class SiteReader:
                 removed=site.id not in durable.sums,
                 open_rows=[
                     OpenRow(
-                        name, row_keys[name], hot.buckets[name].version, _is_over(site, hot, name, now_ms)
+                        name,
+                        row_keys[name],
+                        hot.buckets[name].version,
+                        is_over(site, name, hot.generation, now_ms),
                     )
                     for name in before.names
                     if name in row_keys
@@ -200,10 +203,6 @@ def _bucket(hot: _Hot, name: BucketName, later: StoredBucket | None, row: Durabl
         row=row,
         former=name.generation != hot.generation,
     )
-
-
-def _is_over(site: Site, hot: _Hot, name: BucketName, now_ms: int) -> bool:
-    return name.generation != hot.generation or name.day < site.span_of(now_ms - GRACE_MS).day
 
 
 def _figures(bucket: StoredBucket) -> Figures:

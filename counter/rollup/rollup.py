@@ -18,6 +18,7 @@ from counter.buckets.store import ENOUGH_PAGES, BucketStore
 from counter.buckets.stored import Fold, StoredBucket
 from counter.errors import BucketsCorruptError, GenerationEndedError, UnknownSiteError
 from counter.rollup.bases import earlier_sketches, make_bases, make_closing, make_fold
+from counter.rollup.closing import GRACE_MS, Closing, Looks, is_over
 from counter.rollup.portions import Rest, chunks, no_rest, parsed
 from counter.rollup.report import Report, apart
 from counter.rollup.rows import SiteIds, lone_rows, make_rows, row_key
@@ -35,9 +36,6 @@ FOLDS: Final = 50
 
 MOST_CORRUPT: Final = 20
 """With more buckets that cannot be read something else is wrong than these."""
-
-GRACE_MS: Final = 60_000
-"""A day is closed this long after its end, so that hits under way still find its bucket."""
 
 FindSite = Callable[[str], Site | None]
 
@@ -58,6 +56,7 @@ class Rollup:
         self._find_site = find_site
         self._passing = passing
         self._entered: set[tuple[str, str]] = set()
+        self._looks = Looks()
 
     @property
     def buckets(self) -> BucketStore:
@@ -117,23 +116,28 @@ class Rollup:
         self, lane: LaneKeys, aggregates: AggregateStore, now_ms: int, adjusted: set[str]
     ) -> AsyncGenerator[Report]:
         """Roll up a lane, step by step."""
-        generation, strays = await self._enter(lane, aggregates), set[str]()
-        opened, dirty = await self._buckets.list_buckets(lane)
-        due = {key for key in adjusted if self._find_site(key)}
+        generation, done = await self._enter(lane, aggregates), True
+        closing = Closing(generation, now_ms, self._site, lambda key: self._buckets.lane_of(key) is lane)
+        closing.due |= {
+            key for key in adjusted if self._buckets.lane_of(key) is lane and self._find_site(key)
+        }
+        changed_alone = self._looks.are_enough(lane.lane, generation, now_ms)
+        opened, dirty = await self._buckets.list_buckets(lane, changed_alone=changed_alone)
         async for names in parsed(opened):
-            known = await self._known(lane, names, aggregates)
-            due |= {name.site for name in known if self._is_over(name, generation, now_ms)}
-            strays |= {name.site for name in known if self._buckets.lane_of(name.site) is not lane}
+            closing.look(await self._known(lane, names, aggregates))
         write = partial(self._write, lane, generation=generation, aggregates=aggregates)
         async for names in parsed(sorted(dirty), BUCKETS):
-            yield await apart(write, await self._known(lane, names, aggregates))
-        due = {key for key in due if self._buckets.lane_of(key) is lane}
-        fold = partial(self._fold, lane, generation=generation, aggregates=aggregates, now_ms=now_ms)
-        for sites in chunks(sorted(due), FOLDS):
-            yield await apart(fold, sites)
-        bring = partial(self._bring_home, lane, generation=generation, aggregates=aggregates, now_ms=now_ms)
-        for sites in chunks(sorted(strays), FOLDS):
-            yield await apart(bring, sites)
+            known = await self._known(lane, names, aggregates)
+            closing.look(known)
+            yield await apart(write, known)
+        for step, keys in ((self._fold, closing.due), (self._bring_home, closing.strays)):
+            close = partial(step, lane, generation=generation, aggregates=aggregates, now_ms=now_ms)
+            for sites in chunks(sorted(keys), FOLDS):
+                report = await apart(close, sites)
+                done = done and not report.postponed and not report.corrupt
+                yield report
+        if done:
+            self._looks.note(lane.lane, generation, now_ms)
 
     async def close_all(self, aggregates: AggregateStore) -> Report:
         """Write down and remove all open buckets, and leave no base: nobody may count or look meanwhile.
@@ -265,7 +269,11 @@ class Rollup:
         self._passing(Step.CLOSING_READ)
         await self._write_rows(lane, ids, stored, generation, aggregates)
         self._passing(Step.CLOSING_WRITTEN)
-        staying = [bucket for bucket in stored if not self._is_over(bucket.name, generation, now_ms)]
+        staying = [
+            bucket
+            for bucket in stored
+            if not is_over(self._site(bucket.name.site), bucket.name, generation, now_ms)
+        ]
         without = [row_key(lane, ids, bucket) for bucket in staying]
         bases = await make_bases(list(ids.values()), without, aggregates, now_ms)
         earlier = await earlier_sketches([*without, *self._going_on(lane, ids, now_ms)], aggregates)
@@ -283,10 +291,6 @@ class Rollup:
         moments = now_ms, now_ms - GRACE_MS
         days = {(key, self._site(key).span_of(at_ms).day) for key in ids for at_ms in moments}
         return [RowKey(ids[key], day, "", 0, lane.lane) for key, day in days]
-
-    def _is_over(self, name: BucketName, generation: str, now_ms: int) -> bool:
-        today = self._site(name.site).span_of(now_ms - GRACE_MS).day
-        return name.generation != generation or name.day < today
 
     def _site(self, key: str) -> Site:
         site = self._find_site(key)

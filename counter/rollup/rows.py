@@ -58,16 +58,7 @@ async def _credit(lane: LaneKeys, bucket: StoredBucket, earlier: list[bytes], bu
 
 
 def _row(key: RowKey, bucket: StoredBucket, visitors: int) -> Row:
-    return Row(
-        key=key,
-        views=bucket.counts.views,
-        visits=bucket.counts.visits,
-        visitors=visitors,
-        bots=bucket.counts.bots,
-        hour_views=bucket.hour_views,
-        hour_visits=bucket.hour_visits,
-        sketch=bucket.sketch,
-        version=bucket.version,
-        pages=bucket.pages,
-        tokens=bucket.tokens,
-    )
+    counts = bucket.counts
+    hours = bucket.hour_views, bucket.hour_visits
+    numbers = counts.views, counts.visits, visitors, counts.bots
+    return Row(key, *numbers, *hours, bucket.sketch, bucket.version, bucket.pages, bucket.tokens)

@@ -8,9 +8,9 @@
 -- now has no rows, so none is looked for: the statement fails if somebody wrote one meanwhile.
 -- $1 lane and $2 generation in which they were read (null for an import), $3 whether each must be alone;
 -- the buckets: $4 site ids, $5 days, $6 lanes, $7 generations, $8 parts, $9 views, $10 visits, $11 visitors, $12 bots,
--- $13 views and $14 visits of the hours (texts of arrays), $15 HyperLogLogs, $16 versions, $17 tokens (as JSON);
+-- $13 views and $14 visits of the hours, 24 of each bucket, $15 HyperLogLogs, $16 versions, $17 tokens (as JSON);
 -- their pages: $18 number of the bucket (from 1), $19 id, below zero if it is new, $20 views
--- Days, numbers and hours come as the text of an array.
+-- All but HyperLogLogs and tokens come as the text of an array.
 with held as (
     select set_config('idle_in_transaction_session_timeout', '30s', true), generation
     from generations
@@ -26,13 +26,15 @@ bucket as materialized (
                 = (bucket.site_id, bucket.day, bucket.generation, bucket.part, bucket.lane)
         ) as is_removed,
         (bucket.day <= carried.pages_through and bucket.part <= carried.pages_part) is true as are_pages_removed
-    from unnest(
-        $4::text::integer[], $5::text::date[], $6::text[], $7::text[], $8::text::bigint[], $9::text::bigint[],
-        $10::text::bigint[], $11::text::bigint[], $12::text::bigint[], $13::text::text[], $14::text::text[],
-        $15::bytea[], $16::text::bigint[], $17::text[]
+    from rows from (
+        unnest(
+            $4::text::integer[], $5::text::date[], $6::text::text[], $7::text::text[], $8::text::bigint[],
+            $9::text::bigint[], $10::text::bigint[], $11::text::bigint[], $12::text::bigint[], $15::bytea[],
+            $16::text::bigint[]
+        ),
+        jsonb_array_elements($17::jsonb)
     ) with ordinality as bucket (
-        site_id, day, lane, generation, part, views, visits, visitors, bots, hour_views, hour_visits, hyperloglog,
-        version, tokens, number
+        site_id, day, lane, generation, part, views, visits, visitors, bots, hyperloglog, version, tokens, number
     )
     left join carried on (carried.site_id, carried.lane, carried.generation)
         = (bucket.site_id, bucket.lane, bucket.generation)
@@ -52,8 +54,9 @@ written as (
     )
     select
         site_id, day, lane, generation, part, views, visits, visitors, bots,
-        hour_views::bigint[], hour_visits::bigint[],
-        hyperloglog, version, tokens::jsonb
+        (select $13::text::bigint[])[24 * number::integer - 23 : 24 * number::integer],
+        (select $14::text::bigint[])[24 * number::integer - 23 : 24 * number::integer],
+        hyperloglog, version, tokens
     from bucket
     where (select is_open and are_alone from judged) and not is_removed
     order by site_id, day, generation, part, lane
