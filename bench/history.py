@@ -137,6 +137,7 @@ async def _fill(connection: Connection) -> int:
         for make, _drop in indexes:
             await connection.execute(make, timeout=FILL_SECONDS)
     await connection.execute("vacuum (analyze)", timeout=FILL_SECONDS)
+    await connection.execute("checkpoint", timeout=FILL_SECONDS)  # or it goes on while others are timed
     return number * DAYS
 
 

@@ -75,8 +75,8 @@ def program() -> str:
     return found
 
 
-async def send(url: str, load: Load, seconds: float) -> Answered:
-    """Send a load for a while.
+async def send(url: str, load: Load, seconds: float, core: int | None = LOAD_CORE) -> Answered:
+    """Send a load for a while, from a core; None lets the system choose.
 
     Raises:
         LoadError: requests failed, or wrk did.
@@ -92,7 +92,7 @@ async def send(url: str, load: Load, seconds: float) -> Answered:
         load.first,
     )
     process = await asyncio.create_subprocess_exec(
-        *pinned(LOAD_CORE),
+        *(() if core is None else pinned(core)),
         program(),
         "--threads=1",
         f"--connections={load.connections}",

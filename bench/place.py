@@ -149,15 +149,16 @@ class Place:
 
 
 @asynccontextmanager
-async def place(folder: Path) -> AsyncIterator[Place]:
-    """Yield empty, migrated stores on the core of the load."""
+async def place(folder: Path, core: int | None = LOAD_CORE) -> AsyncIterator[Place]:
+    """Yield empty, migrated stores on a core, that of the load by default; None lets the system choose."""
     async with AsyncExitStack() as stack:
         valkey = Valkey(folder / "valkey", options=VALKEY_OPTIONS)
         postgres = Postgres(folder / "postgres", options=POSTGRES_OPTIONS)
         await stack.enter_async_context(valkey)
         await stack.enter_async_context(postgres)
-        for engine in (valkey, postgres):
-            pin(engine.pid, LOAD_CORE)
+        if core is not None:
+            for engine in (valkey, postgres):
+                pin(engine.pid, core)
         await migrate(postgres.url)
         yield Place(folder, valkey, postgres)
 

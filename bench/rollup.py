@@ -28,8 +28,8 @@ PAUSE_SECONDS = 0.05
 """Between two rollups: ten seconds as it comes, but here hits are measured while one goes on."""
 LEAST_SECONDS = 6
 """Of each side, so that a rollup ends while hits go on."""
-TURNS = 2
-"""Of hits beside rollups in a round."""
+TURNS = 4
+"""Of hits beside rollups in a round: a single one may be a tenth beside the median."""
 WALK_SECONDS = 2
 DONE_SECONDS = 60
 LOOK_SECONDS = 0.01

@@ -1,6 +1,8 @@
 """What a hit costs two workers, beside what it costs one; stores and load are on the same two cores.
 
-Each worker has as many connections as the one has: whoever adds workers does so for more load.
+Here nobody is kept to a core, as otherwise the one worker would have a core for itself, and one of the two would
+share all of its own with the stores and the load. Each worker has as many connections as the one has: whoever adds
+workers does so for more load.
 """
 
 from contextlib import AsyncExitStack
@@ -22,19 +24,19 @@ async def workers(here: Place, rounds: Rounds) -> list[Figure]:
 
     Each has stores of its own, as whoever rolls up works for both otherwise.
     """
-    folder = here.folder / "two"
-    folder.mkdir(mode=0o711)
     ratios, raw = [], []
     async with AsyncExitStack() as stack:
-        there = await stack.enter_async_context(place(folder))
         services = []
-        for number, where in enumerate((here, there), 1):
+        for number in (1, 2):
+            folder = here.folder / f"workers-{number}"
+            folder.mkdir(mode=0o711)
+            where = await stack.enter_async_context(place(folder, core=None))
             await where.add_sites(0)
             service = await stack.enter_async_context(
                 where.serving(pinned_to=None, COUNTER_WORKERS=str(number))
             )
             load = replace(HIT, connections=number * HIT.connections)
-            await send(service.public, load, WARM_SECONDS)
+            await send(service.public, load, WARM_SECONDS, core=None)
             services.append((service, load))
         counted = [await service.samples() for service, _load in services]
         for _ in range(rounds.thrice.number * rounds.turns):
@@ -51,5 +53,5 @@ async def _cost_us(service: Service, load: Load, rounds: Rounds) -> float:
     """Return how long a hit takes all processes of a service, in µs."""
     processes = family(service.process.pid)
     before = sum(map(cpu_seconds, processes))
-    answered = await send(service.public, load, TURN * rounds.turn_seconds)
+    answered = await send(service.public, load, TURN * rounds.turn_seconds, core=None)
     return 1e6 * (sum(map(cpu_seconds, processes)) - before) / answered.requests

@@ -25,7 +25,7 @@ from counter.rollup.rows import SiteIds, lone_rows, make_rows, row_key
 from counter.sites.model import Site
 from counter.steps import Passing, Step, go_on
 
-BUCKETS: Final = 200
+BUCKETS: Final = 400
 """How many buckets are written and confirmed together.
 
 With fewer, a worker that is busy with hits falls behind: each question of a step waits for its turn."""

@@ -14,62 +14,61 @@
 if current_generation(KEYS[1]) ~= ARGV[1] then return {} end
 
 local TOKEN = 'token:'
+-- Where a field of its own stands in a bucket of the reply, and where the figure of an hour stands among all.
+local FIELDS = {part = 1, version = 2, views = 3, visits = 4, bots = 6}
 local PLACES = {}
 for hour = 0, 23 do
   PLACES[string.format('views:%02d', hour)] = hour
   PLACES[string.format('visits:%02d', hour)] = hour + 24
 end
 
+-- Locals are found faster than globals.
+local call, unpack, sub, min = redis.call, unpack, string.sub, math.min
+
 -- Returns the pages that changed, and the views of each.
 local function changed_pages(bucket)
-  local changed = redis.call('SMEMBERS', bucket .. ':changed')
+  local changed, pages = call('SMEMBERS', bucket .. ':changed'), bucket .. ':pages'
   if #changed == 0 then return changed, {} end
-  local views = redis.call('HMGET', bucket .. ':pages', unpack(changed, 1, math.min(#changed, 1000)))
+  local views = call('HMGET', pages, unpack(changed, 1, min(#changed, 1000)))
   for first = 1001, #changed, 1000 do
-    local more = redis.call('HMGET', bucket .. ':pages', unpack(changed, first, math.min(first + 999, #changed)))
-    for i = 1, #more do views[#views + 1] = more[i] end
+    local more = call('HMGET', pages, unpack(changed, first, min(first + 999, #changed)))
+    for i = 1, #more do views[first + i - 1] = more[i] end
   end
   return changed, views
 end
 
--- Tells the fields of hours and the tokens from those that have a name of their own.
-local function sort_out(fields)
-  local day, hours, tokens = {}, {}, {}
+-- Returns a bucket from the fields of its day.
+local function read_bucket(bucket, fields)
+  local hours, tokens, at_hour, at_token = {}, {}, 0, 0
+  local read = {'', '', 0, 0, call('PFCOUNT', bucket .. ':visitors'), 0, hours, tokens, changed_pages(bucket)}
   for i = 1, #fields, 2 do
     local field, value = fields[i], fields[i + 1]
-    local place = PLACES[field]
-    if place then
-      hours[#hours + 1] = place
-      hours[#hours + 1] = value
-    elseif string.sub(field, 1, #TOKEN) == TOKEN then
-      tokens[#tokens + 1] = string.sub(field, #TOKEN + 1)
-      tokens[#tokens + 1] = value
-    else
-      day[field] = value
+    if PLACES[field] then
+      hours[at_hour + 1], hours[at_hour + 2] = PLACES[field], value
+      at_hour = at_hour + 2
+    elseif FIELDS[field] then
+      read[FIELDS[field]] = value
+    elseif sub(field, 1, #TOKEN) == TOKEN then
+      tokens[at_token + 1], tokens[at_token + 2] = sub(field, #TOKEN + 1), value
+      at_token = at_token + 2
     end
   end
-  return day, hours, tokens
+  return read, #read[9]
 end
 
-local enough, read = tonumber(ARGV[3]), 0
+local enough, pages_read = tonumber(ARGV[3]), 0
 local buckets, reply = {}, {''}
-for _, name in ipairs(cmsgpack.unpack(ARGV[4])) do
-  local bucket = ARGV[2] .. name
-  local fields, sketch = redis.call('HGETALL', bucket .. ':day'), ''
+for at, name in ipairs(cmsgpack.unpack(ARGV[4])) do
+  local bucket, many = ARGV[2] .. name, 0
+  local fields = call('HGETALL', bucket .. ':day')
   if #fields == 0 then
-    buckets[#buckets + 1] = {}
+    buckets[at], reply[at + 1] = {}, ''
   else
-    local day, hours, tokens = sort_out(fields)
-    local visitors, pages, page_views = redis.call('PFCOUNT', bucket .. ':visitors'), changed_pages(bucket)
-    buckets[#buckets + 1] = {
-      day.part or '', day.version or '', day.views or 0, day.visits or 0, visitors, day.bots or 0, hours, tokens, pages,
-      page_views,
-    }
-    sketch = redis.call('GET', bucket .. ':visitors') or ''
-    read = read + #pages
+    buckets[at], many = read_bucket(bucket, fields)
+    reply[at + 1] = call('GET', bucket .. ':visitors') or ''
   end
-  reply[#reply + 1] = sketch
-  if read >= enough then break end
+  pages_read = pages_read + many
+  if pages_read >= enough then break end
 end
 reply[1] = cmsgpack.pack(buckets)
 return reply
