@@ -10,9 +10,9 @@ LOAD_CORE = CORES[-1]
 """Load and stores share it, as on the smallest machine with two cores."""
 
 
-def pinned(core: int) -> list[str]:
-    """Return the words before a command that keep it on a core."""
-    return ["taskset", "--cpu-list", str(core)] if shutil.which("taskset") else []
+def pinned(core: int | None) -> list[str]:
+    """Return the words before a command that keep it on a core; none where the system may choose."""
+    return ["taskset", "--cpu-list", str(core)] if core is not None and shutil.which("taskset") else []
 
 
 def pin(process: int, core: int) -> None:

@@ -92,7 +92,7 @@ async def send(url: str, load: Load, seconds: float, core: int | None = LOAD_COR
         load.first,
     )
     process = await asyncio.create_subprocess_exec(
-        *(() if core is None else pinned(core)),
+        *pinned(core),
         program(),
         "--threads=1",
         f"--connections={load.connections}",

@@ -79,7 +79,7 @@ class Place:
         }
         with (self.folder / "service.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                *(pinned(pinned_to) if pinned_to is not None else ()),
+                *pinned(pinned_to),
                 *(sys.executable, "-m", "bench.shipped", "serve"),
                 env=_clean(os.environ) | environment,
                 stdout=PIPE,

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import date
-from itertools import chain
 from typing import Final, NamedTuple, Self
 
 import asyncpg
@@ -101,7 +100,7 @@ class _Rows(NamedTuple):
             self.alone,
             *map(_array, _key_columns(keys)),
             *map(_array, (views, visits, visitors, bots)),
-            *(_array([*chain.from_iterable(hours)]) for hours in (hour_views, hour_visits)),
+            *map(_arrays, (hour_views, hour_visits)),
             *(sketches, _array(versions)),
             _json(tokens),
         ]
@@ -288,6 +287,11 @@ def _key_columns(keys: Sequence[RowKey]) -> list[Sequence[object]]:
 def _array(values: Sequence[object]) -> str:
     """Spell an array of integers, days or plain names: a list takes the driver seven times as long."""
     return "{" + _json(values)[1:-1] + "}"
+
+
+def _arrays(values: Sequence[list[int]]) -> str:
+    """Spell an array of texts, each of which spells an array of integers."""
+    return '{"{' + _json(values)[2:-2].replace("],[", '}","{') + '}"}' if values else "{}"
 
 
 def _json(value: object) -> str:

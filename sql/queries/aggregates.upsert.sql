@@ -8,7 +8,7 @@
 -- now has no rows, so none is looked for: the statement fails if somebody wrote one meanwhile.
 -- $1 lane and $2 generation in which they were read (null for an import), $3 whether each must be alone;
 -- the buckets: $4 site ids, $5 days, $6 lanes, $7 generations, $8 parts, $9 views, $10 visits, $11 visitors, $12 bots,
--- $13 views and $14 visits of the hours, 24 of each bucket, $15 HyperLogLogs, $16 versions, $17 tokens (as JSON);
+-- $13 views and $14 visits of the hours (texts of arrays), $15 HyperLogLogs, $16 versions, $17 tokens (as JSON);
 -- their pages: $18 number of the bucket (from 1), $19 id, below zero if it is new, $20 views
 -- All but HyperLogLogs and tokens come as the text of an array.
 with held as (
@@ -29,12 +29,13 @@ bucket as materialized (
     from rows from (
         unnest(
             $4::text::integer[], $5::text::date[], $6::text::text[], $7::text::text[], $8::text::bigint[],
-            $9::text::bigint[], $10::text::bigint[], $11::text::bigint[], $12::text::bigint[], $15::bytea[],
-            $16::text::bigint[]
+            $9::text::bigint[], $10::text::bigint[], $11::text::bigint[], $12::text::bigint[], $13::text::text[],
+            $14::text::text[], $15::bytea[], $16::text::bigint[]
         ),
         jsonb_array_elements($17::jsonb)
     ) with ordinality as bucket (
-        site_id, day, lane, generation, part, views, visits, visitors, bots, hyperloglog, version, tokens, number
+        site_id, day, lane, generation, part, views, visits, visitors, bots, hour_views, hour_visits, hyperloglog,
+        version, tokens, number
     )
     left join carried on (carried.site_id, carried.lane, carried.generation)
         = (bucket.site_id, bucket.lane, bucket.generation)
@@ -54,8 +55,7 @@ written as (
     )
     select
         site_id, day, lane, generation, part, views, visits, visitors, bots,
-        (select $13::text::bigint[])[24 * number::integer - 23 : 24 * number::integer],
-        (select $14::text::bigint[])[24 * number::integer - 23 : 24 * number::integer],
+        hour_views::bigint[], hour_visits::bigint[],
         hyperloglog, version, tokens
     from bucket
     where (select is_open and are_alone from judged) and not is_removed
