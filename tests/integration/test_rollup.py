@@ -1,21 +1,26 @@
 """The rollup on real engines: whatever happens to it, rows and totals come out the same, and never fall."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from counter.aggregates.adjustments import Ledger
 from counter.aggregates.store import AggregateStore
 from counter.buckets.batch import Batch, Hit, Kind
+from counter.buckets.keys import LaneKeys
 from counter.buckets.store import BucketStore
 from counter.database import Connection, connected
-from counter.errors import BucketsCorruptError, BusyError
+from counter.errors import BucketsCorruptError, BucketsUnavailableError, BusyError
+from counter.rollup.closing import GRACE_MS
 from counter.rollup.report import Report
 from counter.rollup.rollup import Rollup
+from counter.sites.calendar import day_start_ms
 from counter.sites.model import Site
 from counter.sites.registry import SiteRegistry
 from counter.sites.store import SiteStore
@@ -391,6 +396,45 @@ async def test_nothing_is_judged_before_the_sites_were_read(portal: Portal) -> N
         unread.find("portal")
     await portal.roll_up(NOON)
     assert await portal.durable_total() == 1
+
+
+async def test_bucket_that_changes_no_more_is_closed_a_minute_after_its_day(portal: Portal) -> None:
+    """The first rollup from then on closes it, though nobody came since it was written down, and no earlier one does."""
+    await portal.view(NOON, 1)
+    day = portal.site.span_of(NOON).day
+    closes_ms = day_start_ms(ZoneInfo(portal.site.settings.time_zone), day + timedelta(days=1)) + GRACE_MS
+    await portal.roll_up(NOON)
+    await portal.roll_up(closes_ms - 1)
+    assert [(await portal.roll_up(at_ms)).folded for at_ms in (closes_ms - 1, closes_ms, closes_ms)] == [
+        0,
+        1,
+        0,
+    ]
+
+
+async def test_closing_that_failed_is_tried_again_in_the_same_minute(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that is open is looked at again, not only what has changed, until the closing is done."""
+    await portal.view(NOON, 1)
+    await portal.roll_up(NOON)
+    with monkeypatch.context() as broken:
+        broken.setattr(portal.hot.store, "fold", partial(_raise, BucketsUnavailableError("gone")))
+        for _ in range(2):
+            with pytest.raises(BucketsUnavailableError):
+                await portal.roll_up(NOON + DAY_MS)
+    with monkeypatch.context() as overtaken:
+        overtaken.setattr(portal.hot.store, "fold", _postpone)
+        assert (await portal.roll_up(NOON + DAY_MS)).postponed == 1
+    assert (await portal.roll_up(NOON + DAY_MS)).folded == 1
+
+
+async def _raise(error: Exception, *_args: object) -> list[bool]:
+    raise error
+
+
+async def _postpone(_lane: LaneKeys, folds: Sequence[object]) -> list[bool]:
+    return [False] * len(folds)
 
 
 async def test_rollup_of_many_pages_goes_in_parts(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
