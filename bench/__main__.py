@@ -52,7 +52,7 @@ def main() -> int:
     """Return 1 if a figure is not good enough."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("figures", nargs="*", metavar="figure", help=", ".join(ALL))
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--save", type=Path, help="keep the figures as a baseline")
     parser.add_argument("--compare", type=Path, help="show those of a baseline beside them")
