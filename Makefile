@@ -22,8 +22,8 @@ chaos: ## Break everything, again and again: FAULTS=1000 writes docs/reliability
 	@sh deploy/bootstrap.sh check && exec $(PY) -m tests.chaos $(if $(MUTATE),--mutate,--seed $(or $(SEED),1) \
 		$(if $(FAULTS),--faults $(FAULTS),--rounds $(or $(ROUNDS),10)) --kinds "$(KINDS)")
 
-bench: ## Measure hits and the widget beside a bare framework: FIGURES="hits widget", ROUNDS=3, SAVE=file, COMPARE=file
-	@sh deploy/bootstrap.sh bench && exec $(PY) -m bench $(FIGURES) --rounds $(or $(ROUNDS),3) \
+bench: ## Measure hits and the widget beside a bare framework: FIGURES="hits widget", ROUNDS=5, SAVE=file, COMPARE=file
+	@sh deploy/bootstrap.sh bench && exec $(PY) -m bench $(FIGURES) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(SAVE),--save $(SAVE)) $(if $(COMPARE),--compare $(COMPARE))
 
 check: ## Check format, lint and types
